@@ -1,0 +1,128 @@
+"""Every key of an experiment, once: its default, unit and meaning.
+
+The groups `model`, `task` and `data` also take the fields of what their `name`
+names (`config.model.dropout`, `config.task.label_smoothing`, `config.data.image_size`);
+`scripts/inspect.py` prints them. All other keys are exactly the ones below.
+"""
+
+from ml_collections import ConfigDict, config_dict
+
+# Groups that take further fields, checked against the thing that `name` names.
+OPEN_GROUPS = ("model", "task", "data")
+
+
+def get_config() -> ConfigDict:
+    """Returns the defaults, locked: a misspelt key fails where it is written."""
+    config = ConfigDict()
+    config.name = config_dict.placeholder(str)  # of the run; default: the file's name
+    config.seed = 0  # of parameters, data order and every random draw
+
+    config.model = ConfigDict()
+    config.model.name = "mlp"  # research/models/<name>.py
+    config.model.variant = "debug"  # a row of that file's VARIANTS
+    config.model.dtype = "float32"  # of the computation: float32 | bfloat16
+    config.model.kernels = "auto"  # auto: the platform's fastest forms | native
+
+    config.task = ConfigDict()
+    config.task.name = "classification"  # research/tasks/<name>.py
+
+    config.data = ConfigDict()
+    config.data.name = "synthetic"  # research/data/<name>.py
+    config.data.path = config_dict.placeholder(str)  # folder of the data, if it has one
+    config.data.batch_size = 64  # examples per step, over all devices and hosts
+    config.data.eval_batch_size = 500  # examples per evaluation step, likewise
+    config.data.holdout = 0.1  # share of train kept apart where data lacks a split
+    config.data.pad = 0  # pixels of background added on each side
+    config.data.mean = (0.0,)  # per channel, on the scale where white is 1
+    config.data.std = (1.0,)  # per channel: x = (pixel / 255 - mean) / std
+    config.data.placement = "auto"  # where examples wait: auto | host | device
+    config.data.cache = "auto"  # auto: decode once into ~/.cache/menagerie | none
+    config.data.cache_limit = 8.0  # GiB decoded; larger data is streamed instead
+    config.data.workers = 0  # decoding processes for streamed data (Grain)
+
+    config.optimizer = ConfigDict()
+    config.optimizer.name = "adamw"  # research/training/optimizers.py lists them
+    config.optimizer.learning_rate = 1e-3  # the schedule's peak
+    config.optimizer.weight_decay = 0.0  # decoupled (adamw, lamb, lion), else L2
+    config.optimizer.decay_mask = "matrices"  # leaves that decay: matrices | all
+    config.optimizer.momentum = 0.9  # momentum, nesterov, rmsprop, muon
+    config.optimizer.b1 = 0.9  # adam family: decay of the first moment
+    config.optimizer.b2 = 0.999  # adam family: decay of the second moment
+    config.optimizer.eps = 1e-8  # adam family: added to the root
+    config.optimizer.clip_norm = 0.0  # global norm of the gradient; 0: no clipping
+
+    config.schedule = ConfigDict()
+    config.schedule.name = "constant"  # research/training/schedules.py lists them
+    config.schedule.warmup_steps = 0  # linear from 0 to the peak
+    config.schedule.end_factor = 0.0  # last rate over peak (cosine, linear)
+    config.schedule.boundaries = ()  # step: fractions of the run where the rate falls
+    config.schedule.factor = 0.1  # step: what each boundary multiplies the rate by
+
+    config.train = ConfigDict()
+    config.train.epochs = 10.0  # passes over the training split
+    config.train.steps = 0  # updates; 0: as many as `epochs` gives
+    config.train.log_every = 50  # steps averaged in one line of metrics.jsonl
+    config.train.eval_every = 0  # steps; 0: every epoch
+    config.train.steps_per_call = 1  # updates per device call
+    config.train.accumulate = 1  # micro-batches per update
+    config.train.ema_decay = 0.0  # of averaged parameters, used to evaluate; 0: off
+    config.train.remat = "none"  # recompute in the backward pass: none | dots | full
+    config.train.on_nan = "stop"  # non-finite loss: stop | continue
+
+    config.checkpoint = ConfigDict()
+    config.checkpoint.every = 0  # steps; 0: at every evaluation
+    config.checkpoint.keep = 2  # newest checkpoints kept
+    config.checkpoint.keep_best = 1  # best checkpoints kept beside them
+    config.checkpoint.metric = "validation/accuracy"  # what "best" means
+    config.checkpoint.mode = "max"  # max | min
+
+    config.mesh = ConfigDict()  # devices per axis; one axis may be -1: all the rest
+    config.mesh.data = -1  # batch split, parameters copied
+    config.mesh.fsdp = 1  # batch split, parameters split as well
+    config.mesh.tensor = 1  # parameters split by `rules`
+    config.mesh.rules = ()  # (("regex of a parameter path", (axis or None, …)), …)
+
+    config.distributed = ConfigDict()  # several processes; see jax.distributed
+    config.distributed.coordinator = ""  # host:port of process 0 | auto (SLURM, TPU)
+    config.distributed.num_processes = 1
+    config.distributed.process_id = 0
+    config.distributed.timeout = 60  # seconds of silence after which a peer is dead
+
+    config.wandb = ConfigDict()
+    config.wandb.mode = "disabled"  # disabled | offline | online
+    config.wandb.project = "menagerie"
+    config.wandb.group = ""  # runs of one sweep or of one experiment's seeds
+    config.wandb.tags = ()
+    return _lock(config)
+
+
+def no_argument(arg: str, legal: tuple[str, ...] = ("quick",)) -> None:
+    """Refuses an argument (`--config=file.py:arg`) that a config does not take.
+
+    Raises:
+      ValueError: `arg` is neither empty nor one of `legal`.
+    """
+    if arg not in ("", *legal):
+        raise ValueError(
+            f"config argument {arg!r} is unknown; use none or {' or '.join(legal)}"
+        )
+
+
+def use_synthetic(config: ConfigDict, **fields) -> None:
+    """Replaces the data by learnable synthetic data of the same form, in place.
+
+    Args:
+      config: an experiment's config.
+      **fields: of research/data/synthetic.py: image_shape, num_classes, …
+    """
+    for key in set(config.data) - set(get_config().data):
+        del config.data[key]
+    config.data.name, config.data.path = "synthetic", None
+    config.data.update(fields)
+
+
+def _lock(config: ConfigDict) -> ConfigDict:
+    config.lock()
+    for group in OPEN_GROUPS:
+        config[group].unlock()
+    return config

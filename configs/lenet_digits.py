@@ -1,0 +1,27 @@
+"""LeNet-5 (LeCun et al. 1998) on scikit-learn's 1,797 handwritten digits.
+
+python scripts/train.py --config=configs/lenet_digits.py --workdir=runs/lenet_digits
+Hardware: 2 CPU cores. Wall time: see README. Expected: test accuracy >= 98 %.
+"""
+
+from configs import base
+
+
+def get_config(arg: str = ""):
+    """Returns the experiment; `quick` is a few epochs of it."""
+    base.no_argument(arg)
+    config = base.get_config()
+    config.model.name, config.model.variant = "lenet", "modern"
+    config.data.name = "digits"
+    config.data.image_size = 28
+    config.data.pad = 2  # 28 -> 32, what C1 expects
+    config.data.batch_size = 32
+    config.data.eval_batch_size = 120
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.weight_decay = 1e-2
+    config.schedule.name = "cosine"
+    config.train.epochs = 40.0
+    config.train.log_every = 20
+    if arg == "quick":
+        config.train.epochs = 3.0
+    return config

@@ -1,0 +1,1 @@
+"""Menagerie: every architecture of the standard zoo in JAX, trained with one command."""

@@ -1,0 +1,1 @@
+"""One data source per file, and the pipeline that turns it into batches."""

@@ -1,0 +1,170 @@
+"""Images in one folder per class.
+
+Either root/<split>/<class>/<file> with <split> one of train, validation (or val, valid)
+and test, or root/<class>/<file>, which is all "train". Files are PNG, JPEG, WebP or BMP
+by their extension, in any case; others, hidden ones and deeper folders are ignored.
+Images are decoded when they are asked for. Each is scaled, keeping its aspect ratio,
+until it just covers image_size (for a square: the shorter side takes that length),
+bilinear with antialiasing, and its centre is cropped; see `research.data.images`.
+"""
+
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from research.data import cache, images, source
+
+_HOLDS = "one folder of images per class"
+_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+_FOLDERS = {
+    "train": ("train",),
+    "validation": ("validation", "val", "valid"),
+    "test": ("test",),
+}
+
+
+def splits(
+    path: str | None, *, image_size: images.Size = 224, channels: int = 3
+) -> tuple[str, ...]:
+    """Lists the splits that have a folder; only "train" where none has.
+
+    Raises:
+      ValueError: two folders stand for one split.
+    """
+    return tuple(_split_folders(source.require_folder(path, _HOLDS)))
+
+
+def load(
+    split: str,
+    path: str | None,
+    *,
+    image_size: images.Size = 224,
+    channels: int = 3,
+) -> "ImageFolder":
+    """Lists one split: image (h, w, channels) uint8, label () int32.
+
+    Labels number the class folders in the order of their names.
+
+    Args:
+      split: "train", "validation" or "test".
+      path: root folder.
+      image_size: side, or (height, width), in pixels.
+      channels: 1 (grey) or 3 (RGB).
+
+    Raises:
+      FileNotFoundError: the folder does not exist.
+      ValueError: the folder is not laid out as said, or an option is out of range.
+    """
+    images.check(image_size, channels)
+    folders = _split_folders(source.require_folder(path, _HOLDS))
+    source.check_split(split, tuple(folders), f"image folder {path}")
+    classes = {name: _classes(folder) for name, folder in folders.items()}
+    if not classes[split]:
+        raise ValueError(
+            f"{folders[split]} must hold {_HOLDS}, got no folder; correct "
+            "config.data.path"
+        )
+    for name, found in classes.items():
+        if found != classes[split]:
+            differing = sorted(set(found) ^ set(classes[split]))
+            raise ValueError(
+                f"all splits need the same class folders, but {folders[split]} and "
+                f"{folders[name]} differ in {', '.join(differing[:5])}"
+                f"{' and more' if len(differing) > 5 else ''}; add or remove them"
+            )
+    return ImageFolder(folders[split], classes[split], image_size, channels)
+
+
+class ImageFolder:
+    """The images below one folder per class, decoded when gathered."""
+
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        class_names: Sequence[str],
+        image_size: images.Size,
+        channels: int,
+    ):
+        self._folder, self._channels = folder, channels
+        self._size = images.height_width(image_size)
+        self._names, labels = [], []
+        for label, class_name in enumerate(class_names):
+            names = _image_names(folder / class_name)
+            if not names:
+                raise ValueError(
+                    f"class folder {folder / class_name} holds no image "
+                    f"({', '.join(_EXTENSIONS)}); add some or remove it"
+                )
+            self._names += names
+            labels += [label] * len(names)
+        self._labels = np.array(labels, np.int32)
+        self.spec = source.Spec(
+            features={
+                "image": source.Feature((*self._size, channels), "uint8"),
+                "label": source.Feature((), "int32"),
+            },
+            class_names=tuple(class_names),
+        )
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """Decodes images; see `Source.gather`.
+
+        Raises:
+          ValueError: a file is not a readable image; the sentence names it.
+        """
+        shape = self.spec.features["image"].shape
+        image = np.empty((len(indices), *shape), np.uint8)
+        for row, index in enumerate(indices):
+            image[row] = images.decode(self.file(index), self._size, self._channels)
+        return {"image": image, "label": self._labels[indices]}
+
+    def labels(self) -> np.ndarray:
+        """Returns all labels, (len(self),) int32, without decoding an image."""
+        return self._labels
+
+    def file(self, index: int) -> pathlib.Path:
+        """Returns the file of one example."""
+        class_name = self.spec.class_names[self._labels[index]]
+        return self._folder / class_name / self._names[index]
+
+    def fingerprint(self) -> str:
+        """Digests the list of files, their sizes and times, and the options."""
+        files = (self.file(index) for index in range(len(self)))
+        return cache.digest_files(files, ("image_folder", self._size, self._channels))
+
+
+def _split_folders(root: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Maps each split to its folder; {"train": root} where the data is not split."""
+    found = {}
+    for split, names in _FOLDERS.items():
+        # A folder that holds files directly is a class that is called so.
+        present = [n for n in names if (root / n).is_dir() and _classes(root / n)]
+        if len(present) > 1:
+            raise ValueError(
+                f"{root} must hold one folder for the {split} split, got "
+                f"{' and '.join(present)}; rename or remove one"
+            )
+        if present:
+            found[split] = root / present[0]
+    return found or {"train": root}
+
+
+def _classes(folder: pathlib.Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and e.name[0] != ".")
+
+
+def _image_names(folder: pathlib.Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(
+            e.name
+            for e in entries
+            if e.name.lower().endswith(_EXTENSIONS)
+            and e.name[0] != "."
+            and not e.is_dir()
+        )

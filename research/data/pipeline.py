@@ -1,0 +1,142 @@
+"""Turns a source into batches; which examples make a batch is pure arithmetic.
+
+Training reads one endless stream: the permutation of epoch 0, then that of epoch 1, …
+Batch `step` is positions step * B … step * B + B - 1 of it, whatever was read before.
+So a resumed run, or one on another number of processes or workers, sees the same data
+without any saved iterator. Each process reads its contiguous share of the batch.
+"""
+
+import concurrent.futures
+import functools
+from collections.abc import Iterator
+
+import numpy as np
+
+from research.data import source
+
+# Batches that are being read ahead of the one in use.
+_READ_AHEAD = 2
+
+
+class Order:
+    """Which examples make up the global batch of a step."""
+
+    def __init__(self, count: int, batch_size: int, seed: int):
+        """Prepares the order.
+
+        Args:
+          count: examples in the training split.
+          batch_size: B, examples per step over all processes.
+          seed: chooses the permutations, >= 0.
+
+        Raises:
+          ValueError: the batch is larger than the split.
+        """
+        if not 0 < batch_size <= count:
+            raise ValueError(
+                f"data.batch_size must be in 1..{count}, the size of the training "
+                f"split, got {batch_size}; use a smaller batch"
+            )
+        self.count, self.batch_size, self.seed = count, batch_size, seed
+        # A batch touches at most two epochs.
+        self._permutation = functools.lru_cache(maxsize=2)(self._draw)
+
+    def indices(self, step: int) -> np.ndarray:
+        """Returns the (B,) int32 examples of batch `step`, step counting from 0."""
+        first = step * self.batch_size
+        epoch, start = divmod(first, self.count)
+        head = self._permutation(epoch)[start : start + self.batch_size]
+        missing = self.batch_size - len(head)
+        if not missing:
+            return head
+        return np.concatenate([head, self._permutation(epoch + 1)[:missing]])
+
+    def _draw(self, epoch: int) -> np.ndarray:
+        rng = np.random.default_rng((self.seed, epoch))
+        return rng.permutation(self.count).astype(np.int32)
+
+
+def process_slice(batch_size: int, process: int, processes: int) -> slice:
+    """Returns the rows of a global batch that one process reads.
+
+    Raises:
+      ValueError: the processes cannot share the batch evenly.
+    """
+    if batch_size % processes:
+        raise ValueError(
+            f"a batch of {batch_size} does not divide among {processes} processes; "
+            f"use a multiple of {processes}"
+        )
+    share = batch_size // processes
+    return slice(process * share, (process + 1) * share)
+
+
+class TrainBatches:
+    """This process's share of every training batch, by step."""
+
+    def __init__(self, examples: source.Source, order: Order, rows: slice):
+        self.examples, self.order, self.rows = examples, order, rows
+
+    def __getitem__(self, step: int) -> dict[str, np.ndarray]:
+        return self.examples.gather(self.order.indices(step)[self.rows])
+
+    def __len__(self) -> int:
+        return np.iinfo(np.int32).max  # endless; a length is asked for by Grain
+
+    def iterate(self, start: int, workers: int = 0) -> Iterator[dict[str, np.ndarray]]:
+        """Yields the batches of steps start, start + 1, …
+
+        Args:
+          start: the first step.
+          workers: decoding processes; 0 reads ahead in threads of this process, or
+            not at all where the examples are arrays in memory.
+        """
+        if isinstance(self.examples, source.Arrays):
+            return (self[step] for step in range(start, len(self)))
+        if workers == 0:
+            return _read_ahead(self, start)
+        return _grain_workers(self, start, workers)
+
+
+def _read_ahead(batches: TrainBatches, start: int):
+    with concurrent.futures.ThreadPoolExecutor(_READ_AHEAD) as pool:
+        waiting = [
+            pool.submit(batches.__getitem__, start + i) for i in range(_READ_AHEAD)
+        ]
+        for step in range(start + _READ_AHEAD, len(batches)):
+            yield waiting.pop(0).result()
+            waiting.append(pool.submit(batches.__getitem__, step))
+
+
+def _grain_workers(batches: TrainBatches, start: int, workers: int):
+    import grain  # takes 0.1 s and is needed by few
+    from absl import flags
+
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()  # Grain's workers read absl flags
+    stream = grain.MapDataset.source(batches)[start:].to_iter_dataset(
+        grain.ReadOptions(num_threads=0)
+    )
+    return iter(stream.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers)))
+
+
+def eval_batches(
+    examples: source.Source, batch_size: int, process: int = 0, processes: int = 1
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields every example once, in order, with a `mask` that is 0 on padding.
+
+    All batches have the same shape, so that one compiled program serves them; the
+    last one is filled up with copies of example 0.
+
+    Args:
+      examples: the split.
+      batch_size: examples per step over all processes.
+      process: number of this process.
+      processes: how many there are; each reads its rows of the batch.
+    """
+    rows = process_slice(batch_size, process, processes)
+    for first in range(0, len(examples), batch_size):
+        indices = np.arange(first, first + batch_size)[rows]
+        real = indices < len(examples)
+        batch = examples.gather(np.where(real, indices, 0))
+        yield batch | {"mask": real.astype(np.float32)}

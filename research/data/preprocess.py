@@ -1,0 +1,33 @@
+"""Turns stored pixels into what a model reads; runs inside the compiled step."""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+
+
+def make(*, pad: int, mean: Sequence[float], std: Sequence[float]):
+    """Returns preprocess(batch) -> batch.
+
+    uint8 images (b, h, w, c) become float32 (b, h + 2 pad, w + 2 pad, c),
+    (pixel / 255 - mean) / std, with black added around; other features stay as they
+    are. A batch without `mask` gets one that counts every example.
+
+    Args:
+      pad: pixels added on each side.
+      mean: one value, or one per channel, on the scale where white is 1.
+      std: likewise, > 0.
+    """
+
+    def preprocess(batch):
+        batch = dict(batch)
+        if "image" in batch:
+            image = batch["image"]
+            margins = ((0, 0), (pad, pad), (pad, pad), (0, 0))
+            image = jnp.pad(image, margins).astype(jnp.float32) / 255
+            batch["image"] = (image - jnp.asarray(mean)) / jnp.asarray(std)
+        if "mask" not in batch:
+            size = next(iter(batch.values())).shape[0]
+            batch["mask"] = jnp.ones((size,), jnp.float32)
+        return batch
+
+    return preprocess

@@ -1,0 +1,156 @@
+"""What a data source is: a random-access set of examples and its spec."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Shape and dtype of one feature of ONE example (no batch axis)."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What every example of a source holds.
+
+    Attributes:
+      features: name -> Feature; images are (h, w, c) uint8, labels () int32.
+      class_names: one name per label, in label order; empty where there are none.
+    """
+
+    features: Mapping[str, Feature]
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; 0 for data without labels."""
+        return len(self.class_names)
+
+
+class Source(Protocol):
+    """A set of examples that can be read in any order."""
+
+    spec: Spec
+
+    def __len__(self) -> int: ...
+
+    def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """Reads examples.
+
+        Args:
+          indices: (b,) integers in [0, len(self)), in any order, repeats allowed.
+
+        Returns:
+          name -> (b, *feature.shape) array, in the order of `indices`.
+        """
+
+    def labels(self) -> np.ndarray | None:
+        """Reads the label of every example, (len(self),), decoding nothing else.
+
+        None where the examples have no label.
+        """
+
+
+class Arrays:
+    """A source whose examples are rows of arrays in memory (or memory-mapped)."""
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], class_names=()):
+        lengths = {name: len(array) for name, array in arrays.items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(
+                "all arrays of a data set need one row per example, got rows "
+                f"{lengths}; make their first axes equal"
+            )
+        self.arrays = dict(arrays)
+        self.spec = Spec(
+            features={k: Feature(a.shape[1:], str(a.dtype)) for k, a in arrays.items()},
+            class_names=tuple(class_names),
+        )
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """Reads rows; see `Source.gather`."""
+        return {name: array[indices] for name, array in self.arrays.items()}
+
+    def labels(self) -> np.ndarray | None:
+        """Reads all labels; see `Source.labels`."""
+        return self.arrays["label"] if "label" in self.arrays else None
+
+
+class Subset:
+    """The examples of another source at the given indices, in that order."""
+
+    def __init__(self, source: Source, indices: np.ndarray):
+        self.source, self.indices, self.spec = source, np.asarray(indices), source.spec
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """Reads examples; see `Source.gather`."""
+        return self.source.gather(self.indices[indices])
+
+    def labels(self) -> np.ndarray | None:
+        """Reads all labels; see `Source.labels`."""
+        labels = self.source.labels()
+        return None if labels is None else labels[self.indices]
+
+
+def require_folder(path: str | None, holds: str) -> pathlib.Path:
+    """Checks that the user's data folder is there; `holds` says what it must hold.
+
+    Raises:
+      ValueError: no path was given.
+      FileNotFoundError: the folder is missing or is a file.
+    """
+    if not path:
+        raise ValueError(
+            f"this data needs a folder with {holds}, got none; set config.data.path"
+        )
+    folder = pathlib.Path(path).expanduser()
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise FileNotFoundError(
+            f"data folder {path} {what}; set config.data.path to a folder with {holds}"
+        )
+    return folder
+
+
+def check_split(split: str, available: Sequence[str], where: str) -> None:
+    """Checks that the data itself has the split; `where` names the data.
+
+    Raises:
+      ValueError: it has not; the sentence lists what it has.
+    """
+    if split not in available:
+        known = ", ".join(available) if available else "none"
+        raise ValueError(f"{where} has no split {split!r}; it has: {known}")
+
+
+def check_labels(labels: np.ndarray, class_names: Sequence[str], where: str) -> None:
+    """Checks that every label is the number of a class; `where` names the data.
+
+    Raises:
+      ValueError: a label is out of range; the sentence names the first such example.
+    """
+    wrong = np.flatnonzero((labels < 0) | (labels >= len(class_names)))
+    if wrong.size:
+        raise ValueError(
+            f"labels of {where} must lie in 0..{len(class_names) - 1}, got "
+            f"{labels[wrong[0]]} at example {wrong[0]} ({wrong.size} such in all); "
+            "correct the labels or name all classes"
+        )
+
+
+def number_names(count: int) -> tuple[str, ...]:
+    """Names classes that have no names after their numbers: "0", "1", ..."""
+    return tuple(str(k) for k in range(count))

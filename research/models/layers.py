@@ -1,0 +1,69 @@
+"""What every model file shares: plain Flax layers with the chosen kernels, and `build`.
+
+Each helper returns a plain Flax layer (or pooling function) with its fields already
+bound, so that a model reads like its paper:
+
+    conv = layers.conv(self.kernels, dtype=self.dtype, param_dtype=self.param_dtype)
+    x = conv(6, (5, 5), padding="VALID", name="C1")(x)
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+
+from research.models import kernels as forms
+
+
+def dense(kernels: str, **fields: Any) -> Callable[..., nn.Dense]:
+    """Binds `nn.Dense` to a matrix product; kernels is "auto" or "native"."""
+    return partial(nn.Dense, dot_general=forms.dot_general(kernels), **fields)
+
+
+def conv(kernels: str, **fields: Any) -> Callable[..., nn.Conv]:
+    """Binds `nn.Conv` to a convolution; kernels is "auto" or "native"."""
+    convolution = forms.conv_general_dilated(kernels)
+    return partial(nn.Conv, conv_general_dilated=convolution, **fields)
+
+
+def max_pool(kernels: str) -> Callable[..., Any]:
+    """Chooses a form of `nn.max_pool`; kernels is "auto" or "native"."""
+    return forms.max_pool(kernels)
+
+
+def avg_pool(kernels: str) -> Callable[..., Any]:
+    """Chooses a form of `nn.avg_pool`; kernels is "auto" or "native"."""
+    return forms.avg_pool(kernels)
+
+
+def build(
+    module: type[nn.Module],
+    variants: Mapping[str, Mapping[str, Any]],
+    variant: str,
+    overrides: Mapping[str, Any],
+) -> nn.Module:
+    """Builds a module from a row of its VARIANTS table and overrides of its fields.
+
+    Raises:
+      ValueError: the variant, or the name of an override, is unknown.
+    """
+    if variant not in variants:
+        raise ValueError(_unknown("variant", variant, variants))
+    fields = [
+        field.name
+        for field in dataclasses.fields(module)
+        if field.init and field.name not in ("parent", "name")
+    ]
+    for name in overrides:
+        if name not in fields:
+            raise ValueError(_unknown(f"field of {module.__name__}", name, fields))
+    return module(**{**variants[variant], **overrides})
+
+
+def _unknown(what: str, name: str, known) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown {what} {name!r}; {hint}use one of {', '.join(known)}"

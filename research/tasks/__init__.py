@@ -1,0 +1,1 @@
+"""One learning problem per file: loss, train step, eval step, predictions."""

@@ -1,0 +1,109 @@
+"""Classification with softmax cross-entropy: one label per example.
+
+Batch: the input feature (b, ...) as the model takes it; label (b,) int32 in [0, k),
+or (b, k) float32 probabilities where an augmentation mixes examples; mask (b,)
+float32, 0 for padding. Metrics: loss (nats), accuracy, accuracy_top5 (k > 5).
+"""
+
+from dataclasses import dataclass
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from research.metrics import accuracy
+from research.tasks import gradient
+from research.training.state import TrainState
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The task's pure functions, over one model and one optimizer."""
+
+    model: nn.Module
+    tx: optax.GradientTransformation
+    label_smoothing: float
+    input: str
+    options: gradient.Options
+
+    def init(self, seed: jax.Array, batch) -> TrainState:
+        """Draws the initial state; `batch` gives shapes only."""
+        variables = self.model.init(
+            jax.random.key(seed), batch[self.input], train=False
+        )
+        model_state = {k: v for k, v in variables.items() if k != "params"}
+        return gradient.init_state(
+            variables["params"], model_state, self.tx, seed, self.options
+        )
+
+    def train_step(self, state: TrainState, batch):
+        """Makes one update; returns (state, metrics)."""
+        step = gradient.make_train_step(self._loss, self.tx, self.options)
+        return step(state, batch)
+
+    def eval_step(self, state: TrainState, batch) -> gradient.Metrics:
+        """Measures a batch with the averaged parameters, where there are any."""
+        return self._metrics(self._logits(state, batch), batch, smoothing=0.0)
+
+    def predict(self, state: TrainState, batch) -> dict[str, jax.Array]:
+        """Returns {"probability": (b, k) float32}."""
+        return {"probability": jax.nn.softmax(self._logits(state, batch))}
+
+    def _logits(self, state, batch):
+        variables = {"params": state.eval_params(), **state.model_state}
+        logits = self.model.apply(variables, batch[self.input], train=False)
+        return logits.astype(jnp.float32)
+
+    def _loss(self, params, model_state, batch, rng):
+        logits, model_state = self.model.apply(
+            {"params": params, **model_state},
+            batch[self.input],
+            train=True,
+            rngs={"dropout": rng},
+            mutable=list(model_state),
+        )
+        logits = logits.astype(jnp.float32)
+        return self._metrics(logits, batch, self.label_smoothing), model_state
+
+    def _metrics(self, logits, batch, smoothing: float) -> gradient.Metrics:
+        label, mask = batch["label"], batch["mask"]
+        k = logits.shape[-1]
+        target = label if label.ndim == 2 else jax.nn.one_hot(label, k)
+        target = optax.smooth_labels(target, smoothing)  # eps / k on every class
+        loss = optax.softmax_cross_entropy(logits, target)
+        hard = label.argmax(-1) if label.ndim == 2 else label
+        metrics = {
+            "loss": ((loss * mask).sum(), mask.sum()),
+            "accuracy": accuracy.top_k(logits, hard, mask),
+        }
+        if k > 5:
+            metrics["accuracy_top5"] = accuracy.top_k(logits, hard, mask, k=5)
+        return metrics
+
+
+def build(
+    model: nn.Module,
+    tx: optax.GradientTransformation,
+    options: gradient.Options,
+    *,
+    label_smoothing: float = 0.0,
+    input: str = "image",
+) -> Classification:
+    """Builds the task.
+
+    Args:
+      model: maps the input feature to (b, k) logits.
+      tx: the optimizer.
+      options: switches of the gradient step.
+      label_smoothing: share of the target spread over all k classes, in [0, 1).
+      input: name of the batch's feature that the model reads.
+
+    Raises:
+      ValueError: label_smoothing out of range.
+    """
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(
+            f"label_smoothing must be in [0, 1), got {label_smoothing}; 0.1 is usual"
+        )
+    return Classification(model, tx, label_smoothing, input, options)

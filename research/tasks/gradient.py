@@ -1,0 +1,143 @@
+"""The gradient step that every task with one loss and one optimizer shares."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from research.training.state import TrainState
+
+# (sum, weight) pairs: sums over batches, micro-batches and hosts average exactly.
+Metrics = dict[str, tuple[jax.Array, jax.Array]]
+
+# What the backward pass finds stored; the rest is computed again.
+REMAT = {
+    "none": None,
+    "dots": jax.checkpoint_policies.dots_saveable,
+    "full": jax.checkpoint_policies.nothing_saveable,
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Switches of the gradient step that every task honours.
+
+    Attributes:
+      accumulate: micro-batches per update; must divide the batch.
+      ema_decay: of the averaged parameters; 0 keeps none.
+      remat: a key of REMAT.
+    """
+
+    accumulate: int = 1
+    ema_decay: float = 0.0
+    remat: str = "none"
+
+
+def init_state(params, model_state, tx, seed, options: Options) -> TrainState:
+    """Makes the state before the first step.
+
+    Args:
+      params: pytree of parameters.
+      model_state: the model's other collections, possibly {}.
+      tx: the optax optimizer.
+      seed: () uint32.
+      options: switches of the step.
+    """
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        model_state=model_state,
+        opt_state=tx.init(params),
+        ema_params=jax.tree.map(jnp.array, params) if options.ema_decay else None,
+        seed=jnp.asarray(seed, jnp.uint32),
+    )
+
+
+def make_train_step(loss: Callable, tx: optax.GradientTransformation, options: Options):
+    """Returns step(state, batch) -> (state, metrics); pure, un-jitted.
+
+    Args:
+      loss: (params, model_state, batch, rng) -> (metrics, model_state); the gradient
+        is that of `metrics["loss"]`, sum over weight.
+      tx: the optimizer.
+      options: switches of the step.
+    """
+
+    def objective(params, model_state, batch, rng):
+        metrics, model_state = loss(params, model_state, batch, rng)
+        return metrics["loss"][0], (metrics, model_state)
+
+    if options.remat != "none":
+        objective = jax.checkpoint(objective, policy=REMAT[options.remat])
+    value_and_grad = jax.value_and_grad(objective, has_aux=True)
+
+    def step(state: TrainState, batch) -> tuple[TrainState, Metrics]:
+        grads, metrics, model_state = _accumulated(
+            value_and_grad, state, batch, options.accumulate
+        )
+        weight = metrics["loss"][1]
+        grads = jax.tree.map(lambda g: g / weight.astype(g.dtype), grads)
+        updates, opt_state = tx.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        norms = {"grad": grads, "param": params, "update": updates}
+        one = jnp.ones(())
+        metrics |= {f"norm/{k}": (optax.global_norm(v), one) for k, v in norms.items()}
+        state = state.replace(
+            step=state.step + 1,
+            params=params,
+            model_state=model_state,
+            opt_state=opt_state,
+            ema_params=_averaged(state, params, options.ema_decay),
+        )
+        return state, metrics
+
+    return step
+
+
+def _accumulated(value_and_grad, state: TrainState, batch, count: int):
+    """Sums gradients and metrics over `count` micro-batches of equal size."""
+    rng = state.rng()
+    if count == 1:
+        (_, (metrics, model_state)), grads = value_and_grad(
+            state.params, state.model_state, batch, rng
+        )
+        return grads, metrics, model_state
+
+    def micro_step(model_state, at):
+        index, micro = at
+        (_, (metrics, model_state)), grads = value_and_grad(
+            state.params, model_state, micro, jax.random.fold_in(rng, index)
+        )
+        return model_state, (grads, metrics)
+
+    def split(x):  # strided, so that every device keeps a share of each micro-batch
+        return jnp.swapaxes(x.reshape(x.shape[0] // count, count, *x.shape[1:]), 0, 1)
+
+    # XLA:CPU runs convolutions several times slower inside a loop: unroll there.
+    model_state, parts = jax.lax.scan(
+        micro_step,
+        state.model_state,
+        (jnp.arange(count), jax.tree.map(split, batch)),
+        unroll=count if jax.default_backend() == "cpu" else 1,
+    )
+    grads, metrics = jax.tree.map(lambda x: x.sum(0), parts)
+    return grads, metrics, model_state
+
+
+def _averaged(state: TrainState, params: Any, decay: float):
+    """Moves the parameter average; a young average follows faster.
+
+    decay_t = min(decay, (1 + t) / (10 + t)), as TensorFlow's ExponentialMovingAverage.
+    """
+    if state.ema_params is None:
+        return None
+    t = state.step.astype(jnp.float32)
+    decay_t = jnp.minimum(decay, (1 + t) / (10 + t))
+    return jax.tree.map(
+        lambda e, p: (decay_t * e + (1 - decay_t) * p).astype(e.dtype),
+        state.ema_params,
+        params,
+    )

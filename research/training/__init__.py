@@ -1,0 +1,1 @@
+"""The only stateful part: state, optimizers, sharding, checkpoints, tracking, loop."""

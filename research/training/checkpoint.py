@@ -1,0 +1,152 @@
+"""Keeps checkpoints of a run: the newest ones and the best, written in the background.
+
+A thin layer over Orbax. Each checkpoint holds the whole TrainState and a small JSON
+record: the config's digest and the metric sums of the window that is not logged yet,
+so that resuming continues even an average that was half done.
+"""
+
+import logging
+import pathlib
+import shutil
+
+import jax
+import orbax.checkpoint as ocp
+
+_STATE, _RECORD = "state", "record"
+
+
+class Checkpoints:
+    """The checkpoints of one run directory; use it as a context manager.
+
+    Leaving the context waits for a save in progress: without that, Orbax can lose it.
+    """
+
+    def __init__(self, folder, *, keep=1, keep_best=0, metric="", mode="max"):
+        """Opens or creates the folder.
+
+        Args:
+          folder: where the checkpoints lie, one subfolder per step.
+          keep: newest checkpoints kept.
+          keep_best: best checkpoints kept beside them.
+          metric: name of the metric that decides; saves without it are never best.
+          mode: "max" or "min".
+        """
+        policies = ocp.checkpoint_managers
+        self.folder = pathlib.Path(folder).absolute()
+        self.metric, self.sign = metric, 1 if mode == "max" else -1
+        keepers = [policies.LatestN(keep)]
+        if keep_best:
+            keepers.append(policies.BestN(get_metric_fn=self._score, n=keep_best))
+        self._manager = ocp.CheckpointManager(
+            self.folder,
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=policies.AnyPreservationPolicy(keepers),
+                best_fn=self._score,
+                cleanup_tmp_directories=True,
+            ),
+        )
+
+    def _score(self, metrics) -> float:
+        if self.metric not in metrics:
+            return -float("inf")
+        return self.sign * metrics[self.metric]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._manager.close()
+
+    def steps(self) -> list[int]:
+        """Lists the steps that have a checkpoint, oldest first."""
+        return sorted(self._manager.all_steps())
+
+    def best_step(self) -> int | None:
+        """Returns the step with the best metric, the newest without any, or None."""
+        steps = self.steps()
+        scored = {s: self._score(self._manager.metrics(s)) for s in steps}
+        return max(steps, key=lambda s: (scored[s], s), default=None)
+
+    def save(self, step: int, state, record: dict, metrics: dict | None = None) -> None:
+        """Starts saving; returns once the state is copied, before it is written.
+
+        Args:
+          step: updates made; a step that is already saved is left alone.
+          state: the TrainState.
+          record: JSON values that resuming needs beside it.
+          metrics: what "best" is judged by, if anything was evaluated at this step.
+        """
+        if step in self._manager.all_steps():
+            return
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                **{_STATE: ocp.args.StandardSave(state)},
+                **{_RECORD: ocp.args.JsonSave(record)},
+            ),
+            metrics={"step": step} | (metrics or {}),  # Orbax keeps all without any
+        )
+
+    def reached_preemption(self, step: int) -> bool:
+        """Says whether all processes were told to stop; needs jax.distributed."""
+        return self._manager.reached_preemption(step)
+
+    def wait(self) -> None:
+        """Waits until everything is written, and raises what went wrong."""
+        self._manager.wait_until_finished()
+
+    def restore(self, step: int, abstract_state):
+        """Reads one checkpoint onto the shardings of `abstract_state`.
+
+        Returns:
+          (state, record)
+        """
+        restored = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                **{_STATE: ocp.args.StandardRestore(abstract_state)},
+                **{_RECORD: ocp.args.JsonRestore()},
+            ),
+        )
+        return restored[_STATE], restored[_RECORD]
+
+    def restore_newest(self, abstract_state):
+        """Reads the newest checkpoint that is whole.
+
+        A damaged one is reported and set aside under `damaged/`, and the one before
+        it is used.
+
+        Returns:
+          (state, record), or None where there is no checkpoint.
+
+        Raises:
+          ValueError: there are checkpoints, and all of them are damaged.
+        """
+        steps = self.steps()
+        for step in reversed(steps):
+            try:
+                return self.restore(step, abstract_state)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                first = str(error).strip().splitlines()[0][:200]
+                logging.warning(
+                    "checkpoint %d in %s cannot be read (%s); using the one before it",
+                    step,
+                    self.folder,
+                    first,
+                )
+                self._set_aside(step)
+        if steps:
+            raise ValueError(
+                f"none of the checkpoints {steps} in {self.folder} can be read; they "
+                "are kept under damaged/ beside it, and a new --workdir starts afresh"
+            )
+        return None
+
+    def _set_aside(self, step: int) -> None:
+        if jax.process_index() != 0:
+            return
+        aside = self.folder.parent / "damaged" / str(step)
+        aside.parent.mkdir(exist_ok=True)
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.move(self.folder / str(step), aside)
+        self._manager.reload()

@@ -1,0 +1,189 @@
+"""Builds what a config describes: data, model, optimizer, task."""
+
+import dataclasses
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from research import lookup
+from research.data import preprocess, source, splits
+from research.tasks import gradient
+from research.training import optimizers, schedules, settings
+
+# Keys of the groups that the framework itself reads; all others belong to what
+# `name` names.
+_DATA_KEYS = {
+    "name", "path", "batch_size", "eval_batch_size", "holdout", "pad", "mean", "std",
+    "placement", "cache", "cache_limit", "workers",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A config, built. Holds no arrays and no state.
+
+    Attributes:
+      config: checked and resolved.
+      spec: of one example as stored.
+      plan: the run in steps.
+      model: a linen module.
+      schedule: step -> learning rate.
+      task: init, train_step, eval_step, predict.
+      preprocess: stored batch -> what the task reads; pure, runs on the device.
+    """
+
+    config: Any
+    spec: source.Spec
+    plan: settings.Plan
+    model: Any
+    schedule: Any
+    task: Any
+    preprocess: Any
+
+    def example_batch(self, size: int) -> dict[str, jax.ShapeDtypeStruct]:
+        """Returns shapes and dtypes of a stored batch of `size` examples."""
+        return {
+            name: jax.ShapeDtypeStruct((size, *feature.shape), feature.dtype)
+            for name, feature in self.spec.features.items()
+        }
+
+    def init(self, seed) -> Any:
+        """Draws the initial TrainState; pure."""
+        shapes = self.example_batch(self.config.data.batch_size)
+        batch = {k: jnp.zeros(x.shape, x.dtype) for k, x in shapes.items()}
+        return self.task.init(seed, self.preprocess(batch))
+
+    def abstract_state(self) -> Any:
+        """Returns the shapes and dtypes of the TrainState without computing it."""
+        return jax.eval_shape(self.init, jnp.uint32(0))
+
+
+def build(config, spec: source.Spec, train_examples: int) -> Experiment:
+    """Builds an experiment.
+
+    Args:
+      config: a whole config.
+      spec: of its data.
+      train_examples: size of the training split, which fixes the schedule's length.
+
+    Raises:
+      ValueError: the config contradicts itself or the data.
+    """
+    settings.check(config)
+    plan = settings.plan(config, train_examples)
+    model = build_model(config.model, spec)
+    schedule = schedules.make(
+        config.schedule.name,
+        config.optimizer.learning_rate,
+        plan.total,
+        **{k: v for k, v in config.schedule.items() if k != "name"},
+    )
+    options = gradient.Options(
+        config.train.accumulate, config.train.ema_decay, config.train.remat
+    )
+    task_module = lookup.module("tasks", config.task.name)
+    fields = _fields(config.task, {"name"})
+    check_fields(task_module.build, fields, f"task {config.task.name}", "config.task")
+    tx = optimizers.make(config.optimizer, schedule)
+    return Experiment(
+        config=config,
+        spec=spec,
+        plan=plan,
+        model=model,
+        schedule=schedule,
+        task=task_module.build(model, tx, options, **fields),
+        preprocess=preprocess.make(
+            pad=config.data.pad, mean=config.data.mean, std=config.data.std
+        ),
+    )
+
+
+def build_model(config, spec: source.Spec):
+    """Builds the model of the group `config.model` for data of the given spec.
+
+    Raises:
+      ValueError: unknown variant or field, or a number of classes unlike the data's.
+    """
+    fields = _fields(config, {"name", "variant", "dtype"})
+    if spec.num_classes:
+        asked = fields.setdefault("num_classes", spec.num_classes)
+        if asked != spec.num_classes:
+            raise ValueError(
+                f"config.model.num_classes={asked}, but the data has "
+                f"{spec.num_classes} classes; leave it out to follow the data"
+            )
+    module = lookup.module("models", config.name)
+    return module.build(config.variant, dtype=jnp.dtype(config.dtype), **fields)
+
+
+def open_data(config, names: Sequence[str]) -> dict[str, source.Source]:
+    """Opens splits of the data that the group `config.data` names.
+
+    Args:
+      config: the whole config.
+      names: any of "train", "validation" and "test"; training never asks for test.
+
+    Raises:
+      ValueError: an unknown option, or data that is not as it should be.
+      FileNotFoundError: the data is not there; the sentence says how to get it.
+    """
+    data = config.data
+    module = lookup.module("data", data.name)
+    options = _fields(data, _DATA_KEYS)
+    check_fields(module.load, options, f"data source {data.name}", "config.data")
+    return splits.open_splits(module, names, data.path, holdout=data.holdout, **options)
+
+
+def check_fields(function, fields: dict, what: str, group: str) -> None:
+    """Checks keyword arguments against a function's keyword-only parameters.
+
+    Raises:
+      ValueError: an unknown name or a value of another type.
+    """
+    known = {
+        name: parameter
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    for name, value in fields.items():
+        if name not in known:
+            raise ValueError(
+                f"{group}: " + lookup.unknown(f"field of {what}", name, known)
+            )
+        wanted = known[name].annotation
+        if wanted in (int, float, bool, str) and not _fits(value, wanted):
+            raise ValueError(
+                f"{group}.{name} must be {wanted.__name__}, got {value!r}; correct it"
+            )
+
+
+def _fits(value, wanted: type) -> bool:
+    if wanted is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if wanted is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, wanted)
+
+
+def _fields(group, framework_keys: set[str]) -> dict:
+    plain = group.to_dict()
+    return {k: v for k, v in plain.items() if k not in framework_keys}
+
+
+def spec_to_json(spec: source.Spec, train_examples: int) -> dict:
+    """Describes the data in plain values, for `data.json` of a run directory."""
+    return dataclasses.asdict(spec) | {"train_examples": train_examples}
+
+
+def spec_from_json(values: dict) -> tuple[source.Spec, int]:
+    """Reads back what `spec_to_json` wrote: (spec, train_examples)."""
+    features = {
+        name: source.Feature(tuple(f["shape"]), f["dtype"])
+        for name, f in values["features"].items()
+    }
+    spec = source.Spec(features, tuple(values["class_names"]))
+    return spec, values["train_examples"]

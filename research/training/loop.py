@@ -1,0 +1,238 @@
+"""The training loop: the only one, for every model and task."""
+
+import itertools
+import logging
+import pathlib
+import signal
+import sys
+import threading
+import time
+
+import jax
+import numpy as np
+
+from research.data import pipeline
+from research.training import evaluation, progress, tracking, workdir
+from research.training import experiment as experiments
+from research.training import state as states
+from research.training.checkpoint import Checkpoints
+from research.training.programs import Programs
+from research.training.wandb_mirror import WandbMirror
+
+
+def train(config, folder: pathlib.Path, command: list[str]) -> dict:
+    """Trains, or resumes, the run of a directory to its last step.
+
+    Args:
+      config: checked config.
+      folder: the run directory.
+      command: what was typed, for the record and for messages.
+
+    Returns:
+      {"step": last step made, "finished": whether that is the whole run,
+      "metrics": the last value of each metric}.
+
+    Raises:
+      ValueError: a mistake in config or data, or a directory of another run.
+      FloatingPointError: the loss is no longer finite.
+    """
+    data = experiments.open_data(config, ("train", "validation"))
+    built = experiments.build(config, data["train"].spec, len(data["train"]))
+    programs = Programs(built)
+    first = jax.process_index() == 0
+    if first:
+        workdir.claim(folder, config.to_dict())
+        described = experiments.spec_to_json(built.spec, len(data["train"]))
+        workdir.write_json(folder / "data.json", described)
+    checkpoints = Checkpoints(
+        folder / "checkpoints",
+        keep=config.checkpoint.keep,
+        keep_best=config.checkpoint.keep_best,
+        metric=config.checkpoint.metric,
+        mode=config.checkpoint.mode,
+    )
+    with checkpoints, _StopRequest(checkpoints) as stop:
+        run = _Run(programs, data, checkpoints, stop, folder, command)
+        if first:
+            workdir.note_start(folder, run.step, command)
+        mirror = WandbMirror(
+            config.wandb, config.to_dict(), config.name, folder, active=first
+        )
+        return run.to_the_end(mirror)
+
+
+class _Run:
+    """The moving parts of one run: state, window of metrics, clock."""
+
+    def __init__(self, programs, data, checkpoints, stop, folder, command):
+        self.programs, self.data, self.checkpoints = programs, data, checkpoints
+        self.stop, self.folder, self.command = stop, folder, command
+        self.config, self.plan = programs.experiment.config, programs.experiment.plan
+        restored = checkpoints.restore_newest(programs.abstract_state)
+        if restored is None:
+            self.state, record = programs.init(self.config.seed), {"window": {}}
+        else:
+            self.state, record = restored
+        self.step = int(self.state.step)
+        self.window = tracking.Window(record["window"])
+        self.pending, self.latest = [], {}
+        self.first = jax.process_index() == 0
+        self.file = None
+        if self.first:
+            self.file = tracking.MetricsFile(folder / "metrics.jsonl", self.step)
+        self.clock, self.clock_step, self.waited = time.perf_counter(), self.step, 0.0
+
+    def to_the_end(self, mirror: WandbMirror) -> dict:
+        """Runs the loop; the order inside one step is stated by its comments."""
+        plan, failed = self.plan, True
+        shown = progress.Progress(
+            plan.total, self.step, plan.per_epoch, quiet=not self.first
+        )
+        resident = self.programs.place_data(self.data["train"])
+        items = self._items(resident)
+        try:
+            with shown:
+                while self.step < plan.total and not self.stop.requested(self.step):
+                    began = time.perf_counter()
+                    item = next(items)
+                    self.waited += time.perf_counter() - began
+                    self.state, packed = self.programs.train(self.state, resident, item)
+                    self.pending.append(packed)
+                    self.step += plan.per_call
+                    last = self.step >= plan.total
+                    # 1. the log sees the steps since the last line
+                    if last or self.step % plan.log_every == 0:
+                        self._log(self._train_row(), shown, mirror)
+                    # 2. evaluation sees the new parameters
+                    evaluated = {}
+                    if last or self.step % plan.eval_every == 0:
+                        evaluated = self._evaluate()
+                        self._log({"step": self.step} | evaluated, shown, mirror)
+                    # 3. the checkpoint knows what evaluation found
+                    if last or self.step % plan.save_every == 0:
+                        self._save(evaluated)
+                if self.step < plan.total:
+                    self._save({})
+            self.checkpoints.wait()
+            failed = False
+        finally:
+            mirror.close(exit_code=int(failed))
+            if self.file:
+                self.file.close()
+        finished = self.step >= plan.total
+        return {"step": self.step, "finished": finished, "metrics": self.latest}
+
+    def _items(self, resident):
+        """Yields what one call of the train program takes, from this step on."""
+        examples, data = self.data["train"], self.config.data
+        order = pipeline.Order(len(examples), data.batch_size, self.config.seed)
+        rows = pipeline.process_slice(
+            data.batch_size, jax.process_index(), jax.process_count()
+        )
+        if resident is not None:
+            each = (order.indices(step) for step in itertools.count(self.step))
+        else:
+            batches = pipeline.TrainBatches(examples, order, rows)
+            each = batches.iterate(self.step, data.workers)
+        if self.plan.per_call == 1:
+            return each
+        groups = (
+            list(itertools.islice(each, self.plan.per_call)) for _ in itertools.count()
+        )
+        return (jax.tree.map(lambda *x: np.stack(x), *group) for group in groups)
+
+    def _collect(self) -> None:
+        """Fetches the metrics of all steps made and adds them to the window."""
+        first = self.step - len(self.pending) * self.plan.per_call
+        rows = [row for packed in self.pending for row in np.asarray(packed)]
+        self.pending = []
+        for at, row in enumerate(rows, first + 1):
+            metrics = self.programs.unpack("train", row)
+            if (
+                not np.isfinite(metrics["loss"][0])
+                and self.config.train.on_nan == "stop"
+            ):
+                raise FloatingPointError(self._nonfinite(at, metrics["loss"][0]))
+            self.window.add(metrics)
+
+    def _nonfinite(self, step: int, loss: float) -> str:
+        leaves = states.nonfinite_leaves(self.state.params)
+        named = ", ".join(leaves[:5]) + (" …" if len(leaves) > 5 else "")
+        return (
+            f"the loss became {loss} at step {step}"
+            + (f", and by step {self.step} so did {named}" if leaves else "")
+            + "; lower the learning rate or set train.clip_norm, and see where it comes "
+            f"from with: python scripts/verify.py replay --workdir={self.folder} "
+            f"--step={step}"
+        )
+
+    def _train_row(self) -> dict:
+        self._collect()
+        averages = self.window.averages()
+        self.window = tracking.Window()
+        now, steps = time.perf_counter(), self.step - self.clock_step
+        elapsed = now - self.clock
+        row = {"step": self.step} | {f"train/{k}": v for k, v in averages.items()}
+        row["time/examples_per_second"] = steps * self.config.data.batch_size / elapsed
+        row["time/input_wait"] = self.waited / elapsed  # share of the time
+        self.clock, self.clock_step, self.waited = now, self.step, 0.0
+        return row
+
+    def _evaluate(self) -> dict:
+        before = time.perf_counter()
+        averages = evaluation.evaluate(
+            self.programs, self.state, self.data["validation"]
+        )
+        self.clock += time.perf_counter() - before  # throughput counts training only
+        return {f"validation/{name}": value for name, value in averages.items()}
+
+    def _log(self, row: dict, shown: progress.Progress, mirror: WandbMirror) -> None:
+        self.latest |= row
+        if self.file:
+            self.file.write(row)
+        shown.update(self.step, row)
+        mirror.log(row)
+
+    def _save(self, metrics: dict) -> None:
+        self._collect()  # also proves that all losses up to here are finite
+        self.checkpoints.save(
+            self.step, self.state, {"window": self.window.sums}, metrics
+        )
+
+
+class _StopRequest:
+    """Turns the first SIGTERM or SIGINT into a request to save and leave.
+
+    A second one exits at once. Several processes must agree on the step: there JAX's
+    own preemption notice is used, and no handler, which would silence it.
+    """
+
+    _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+    def __init__(self, checkpoints: Checkpoints):
+        self._checkpoints, self._event, self._old = checkpoints, threading.Event(), {}
+
+    def __enter__(self):
+        in_main = threading.current_thread() is threading.main_thread()
+        if jax.process_count() == 1 and in_main:
+            self._old = {s: signal.signal(s, self._handle) for s in self._SIGNALS}
+        return self
+
+    def __exit__(self, *exception):
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def requested(self, step: int) -> bool:
+        """Says whether to stop before the step after `step`."""
+        if jax.process_count() > 1:
+            return self._checkpoints.reached_preemption(step)
+        return self._event.is_set()
+
+    def _handle(self, number, frame) -> None:
+        if self._event.is_set():
+            sys.exit(128 + number)
+        self._event.set()
+        logging.warning(
+            "%s: saving a checkpoint; send it again to leave at once",
+            signal.Signals(number).name,
+        )

@@ -1,0 +1,77 @@
+"""Optimizers by name, over optax.
+
+Weight decay is decoupled from the gradient's scale for adamw, lamb, lion and muon
+(Loshchilov & Hutter 2019) and is an L2 term added to the gradient for the others, as
+in the recipes that use them (He et al. 2016). It never touches what `decay_mask`
+leaves out.
+"""
+
+import jax
+import optax
+from optax import contrib
+
+from research import lookup
+
+# "matrices" spares biases and norm parameters, as most recipes since 2017 do.
+DECAY_MASKS = {
+    "matrices": lambda params: jax.tree.map(lambda p: p.ndim >= 2, params),
+    "all": None,
+}
+
+# name -> (learning rate, settings, decay) -> optax transformation
+_DECOUPLED = {
+    "adamw": lambda lr, c, decay: optax.adamw(lr, c.b1, c.b2, c.eps, **decay),
+    "lamb": lambda lr, c, decay: optax.lamb(lr, c.b1, c.b2, c.eps, **decay),
+    "lion": lambda lr, c, decay: optax.lion(lr, c.b1, c.b2, **decay),
+    # Matrices by Newton-Schulz momentum; the other leaves by its inner Adam.
+    "muon": lambda lr, c, decay: contrib.muon(
+        lr,
+        beta=c.momentum,
+        eps=c.eps,
+        weight_decay=decay["weight_decay"],
+        weight_decay_mask=decay["mask"],
+        adam_b1=c.b1,
+        adam_b2=c.b2,
+    ),
+}
+_COUPLED = {
+    "sgd": lambda lr, c: optax.sgd(lr),
+    "momentum": lambda lr, c: optax.sgd(lr, momentum=c.momentum),
+    "nesterov": lambda lr, c: optax.sgd(lr, momentum=c.momentum, nesterov=True),
+    "adam": lambda lr, c: optax.adam(lr, c.b1, c.b2, c.eps),
+    "adagrad": lambda lr, c: optax.adagrad(lr, eps=c.eps),
+    "rmsprop": lambda lr, c: optax.rmsprop(lr, c.b2, c.eps, momentum=c.momentum),
+}
+NAMES = (*_COUPLED, *_DECOUPLED)
+
+
+def make(config, learning_rate) -> optax.GradientTransformation:
+    """Builds the optimizer.
+
+    Args:
+      config: the group `config.optimizer` (configs/base.py says what each key means).
+      learning_rate: schedule or number; a number may be traced.
+
+    Raises:
+      ValueError: unknown optimizer or decay mask.
+    """
+    if config.name not in NAMES:
+        raise ValueError(lookup.unknown("optimizer", config.name, NAMES))
+    if config.decay_mask not in DECAY_MASKS:
+        raise ValueError(
+            lookup.unknown("optimizer.decay_mask", config.decay_mask, DECAY_MASKS)
+        )
+    decay = {
+        "weight_decay": config.weight_decay,
+        "mask": DECAY_MASKS[config.decay_mask],
+    }
+    parts = []
+    if config.clip_norm:
+        parts.append(optax.clip_by_global_norm(config.clip_norm))
+    if config.name in _DECOUPLED:
+        parts.append(_DECOUPLED[config.name](learning_rate, config, decay))
+    else:
+        if config.weight_decay:
+            parts.append(optax.add_decayed_weights(**decay))
+        parts.append(_COUPLED[config.name](learning_rate, config))
+    return optax.chain(*parts)

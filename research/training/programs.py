@@ -1,0 +1,238 @@
+"""The compiled functions of an experiment: the only place that calls jax.jit."""
+
+import logging
+import os
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from research.data import source
+from research.training import sharding
+from research.training.experiment import Experiment
+
+# Data sets up to this size wait on the accelerator and are gathered there.
+_DEVICE_DATA_BYTES = 2 * 2**30
+
+
+def enable_compile_cache() -> None:
+    """Keeps compiled programs on disk, so that a second start is fast.
+
+    JAX_COMPILATION_CACHE_DIR chooses the folder; the default is under ~/.cache.
+    """
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+        folder = pathlib.Path(home) / "menagerie" / "xla"
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+class Programs:
+    """Jitted init, train, eval and predict on one mesh."""
+
+    def __init__(self, experiment: Experiment):
+        """Lays the state out on the mesh; compiles nothing yet.
+
+        Raises:
+          ValueError: the mesh does not fit the devices, the batch or the parameters.
+        """
+        config = experiment.config
+        self.experiment = experiment
+        self.mesh = sharding.make_mesh(dict(config.mesh))
+        for key in ("batch_size", "eval_batch_size"):
+            _check_batch(self.mesh, key, config.data[key])
+        shapes = experiment.abstract_state()
+        self.state_sharding = sharding.state_sharding(
+            shapes, self.mesh, config.mesh.rules
+        )
+        self.abstract_state = jax.tree.map(
+            lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+            shapes,
+            self.state_sharding,
+        )
+        self._batch = sharding.batch_sharding(self.mesh)
+        self._replicated = sharding.replicated(self.mesh)
+        self._per_call = experiment.plan.per_call
+        self._train = None
+        self._names = {}  # of the packed metrics, known once traced
+        self._seen = {}  # shapes of the last batch
+        self._eval = jax.jit(
+            self._eval_step,
+            in_shardings=(self.state_sharding, self._batch),
+            out_shardings=self._replicated,
+        )
+        self._predict = jax.jit(
+            lambda state, batch: experiment.task.predict(
+                state, experiment.preprocess(batch)
+            ),
+            in_shardings=(self.state_sharding, self._batch),
+            out_shardings=self._replicated,
+        )
+
+    def init(self, seed: int):
+        """Draws the initial state, each device its own share of it."""
+        # On CPU, XLA's optimisation takes far longer than running this once unoptimised.
+        cpu = jax.default_backend() == "cpu"
+        options = {"xla_backend_optimization_level": 0} if cpu else {}
+        compiled = (
+            jax.jit(self.experiment.init, out_shardings=self.state_sharding)
+            .lower(jax.ShapeDtypeStruct((), jnp.uint32))
+            .compile(compiler_options=options)
+        )
+        return compiled(np.uint32(seed))
+
+    def place_data(self, examples: source.Source):
+        """Decides where the training examples wait.
+
+        Returns:
+          The examples as device arrays, or None: they are fed from the host.
+
+        Raises:
+          ValueError: config.data.placement asks for what the source cannot do.
+        """
+        placement = self.experiment.config.data.placement
+        in_memory = isinstance(examples, source.Arrays)
+        if placement == "device" and (not in_memory or jax.process_count() > 1):
+            raise ValueError(
+                "config.data.placement=device needs decoded data and one process, got "
+                f"{type(examples).__name__} on {jax.process_count()}; use host"
+            )
+        if placement == "auto":
+            size = in_memory and sum(a.nbytes for a in examples.arrays.values())
+            fits = in_memory and size <= _DEVICE_DATA_BYTES
+            if jax.default_backend() == "cpu" or jax.process_count() > 1 or not fits:
+                placement = "host"
+        if placement == "host":
+            return None
+        arrays = {k: np.asarray(a) for k, a in examples.arrays.items()}
+        return jax.device_put(arrays, self._replicated)
+
+    def train(self, state, data, item):
+        """Makes `per_call` updates.
+
+        Args:
+          state: TrainState; its buffers are given up.
+          data: what `place_data` returned.
+          item: this process's rows of a stored batch, or of (b,) indices into `data`,
+            with a leading axis of length `per_call` where that is above 1.
+
+        Returns:
+          (state, packed): packed (per_call, metrics, 2) float32, see `unpack`.
+        """
+        if self._train is None:
+            self._train = self._compile_train()
+        self._watch("train", item)
+        return self._train(state, data, self._put(item, self._item_sharding()))
+
+    def eval(self, state, batch) -> jax.Array:
+        """Measures one stored batch with mask; returns (metrics, 2), see `unpack`."""
+        self._watch("evaluation", batch)
+        return self._eval(state, self._put(batch, self._batch))
+
+    def predict(self, state, batch) -> dict[str, np.ndarray]:
+        """Predicts one stored batch; returns name -> (b, ...) on the host."""
+        out = self._predict(state, self._put(batch, self._batch))
+        return {name: np.asarray(value) for name, value in out.items()}
+
+    def unpack(self, what: str, packed) -> dict[str, tuple[float, float]]:
+        """Names what `train` (one step of it) or `eval` packed: name -> (sum, weight)."""
+        pairs = zip(self._names[what], np.asarray(packed), strict=True)
+        return {name: (float(total), float(weight)) for name, (total, weight) in pairs}
+
+    def lower_train(self):
+        """Lowers one training call on shapes alone, for costs and memory."""
+        size = self.experiment.config.data.batch_size
+        leading = (self._per_call,) if self._per_call > 1 else ()
+        item = {
+            name: jax.ShapeDtypeStruct((*leading, *x.shape), x.dtype)
+            for name, x in self.experiment.example_batch(size).items()
+        }
+        return self._compile_train().lower(self.abstract_state, None, item)
+
+    def _compile_train(self):
+        experiment = self.experiment
+
+        def update(state, data, item):
+            raw = item
+            if data is not None:
+                raw = {name: array[item] for name, array in data.items()}
+            rate = jnp.asarray(experiment.schedule(state.step), jnp.float32)
+            state, metrics = experiment.task.train_step(
+                state, experiment.preprocess(raw)
+            )
+            metrics["learning_rate"] = (rate, jnp.ones(()))
+            self._names["train"], packed = _pack(metrics)
+            return state, packed
+
+        def call(state, data, item):
+            if self._per_call == 1:
+                state, packed = update(state, data, item)
+                return state, packed[None]
+            body = lambda state, item: update(state, data, item)  # noqa: E731
+            return jax.lax.scan(
+                body, state, item, unroll=self._unroll(body, state, item)
+            )
+
+        item_sharding = self._item_sharding()
+        return jax.jit(
+            call,
+            in_shardings=(self.state_sharding, self._replicated, item_sharding),
+            out_shardings=(self.state_sharding, self._replicated),
+            donate_argnums=0,
+        )
+
+    def _unroll(self, body, state, items) -> int:
+        """Avoids a loop where it is slow: XLA:CPU convolutions take 3-6x longer in one."""
+        first = jax.tree.map(lambda x: x[0], items)
+        convolves = "conv_general_dilated" in str(jax.make_jaxpr(body)(state, first))
+        return self._per_call if convolves and jax.default_backend() == "cpu" else 1
+
+    def _item_sharding(self):
+        return sharding.batch_sharding(self.mesh, leading=int(self._per_call > 1))
+
+    def _eval_step(self, state, batch):
+        metrics = self.experiment.task.eval_step(
+            state, self.experiment.preprocess(batch)
+        )
+        self._names["eval"], packed = _pack(metrics)
+        return packed
+
+    def _put(self, item, where):
+        if jax.process_count() == 1:
+            return item  # jit moves it by itself, at less cost than device_put
+        return jax.tree.map(
+            lambda x: jax.make_array_from_process_local_data(where, x), item
+        )
+
+    def _watch(self, what: str, item) -> None:
+        """Reports a batch of another shape: it compiles the program again."""
+        items = item.items() if isinstance(item, dict) else [("indices", item)]
+        now = {name: (x.shape, str(x.dtype)) for name, x in items}
+        before = self._seen.setdefault(what, now)
+        if now != before:
+            changed = [n for n in {*now, *before} if now.get(n) != before.get(n)]
+            logging.warning(
+                "the %s step is compiled again: %s",
+                what,
+                "; ".join(f"{n} {before.get(n)} -> {now.get(n)}" for n in changed),
+            )
+            self._seen[what] = now
+
+
+def _check_batch(mesh, key: str, size: int) -> None:
+    shares = mesh.shape["data"] * mesh.shape["fsdp"]
+    if size % shares:
+        raise ValueError(
+            f"config.data.{key}={size} must be a multiple of {shares}, the devices that "
+            f"share a batch; use {-(-size // shares) * shares}"
+        )
+
+
+def _pack(metrics):
+    """Packs (sum, weight) pairs into one array: one transfer instead of dozens."""
+    names = sorted(metrics)
+    pairs = [
+        jnp.stack([jnp.asarray(v, jnp.float32) for v in metrics[n]]) for n in names
+    ]
+    return names, jnp.stack(pairs)

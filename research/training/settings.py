@@ -1,0 +1,184 @@
+"""Checks a whole config before anything is built, and derives the run's plan."""
+
+import math
+from dataclasses import dataclass
+
+from research import lookup
+from research.tasks import gradient
+from research.training import optimizers, schedules
+
+# What decides how a run is carried out but not what it computes: a run directory may
+# be resumed with other values of these.
+MACHINE_KEYS = (
+    "name",
+    "data.path",
+    "data.placement",
+    "data.cache",
+    "data.cache_limit",
+    "data.workers",
+    "checkpoint.keep",
+    "checkpoint.keep_best",
+    "mesh",
+    "distributed",
+    "wandb",
+)
+
+_LEGAL = {
+    "model.dtype": ("float32", "bfloat16"),
+    "model.kernels": ("auto", "native"),
+    "data.placement": ("auto", "host", "device"),
+    "data.cache": ("auto", "none"),
+    "optimizer.name": optimizers.NAMES,
+    "optimizer.decay_mask": tuple(optimizers.DECAY_MASKS),
+    "schedule.name": schedules.NAMES,
+    "train.remat": tuple(gradient.REMAT),
+    "train.on_nan": ("stop", "continue"),
+    "checkpoint.mode": ("max", "min"),
+    "wandb.mode": ("disabled", "offline", "online"),
+}
+
+# key -> (least, most); None: unbounded
+_RANGES = {
+    "seed": (0, 2**32 - 1),
+    "data.batch_size": (1, None),
+    "data.eval_batch_size": (1, None),
+    "data.holdout": (0.0, 0.9),
+    "data.pad": (0, None),
+    "data.cache_limit": (0.0, None),
+    "data.workers": (0, 256),
+    "optimizer.learning_rate": (0.0, None),
+    "optimizer.weight_decay": (0.0, None),
+    "optimizer.momentum": (0.0, 1.0),
+    "optimizer.b1": (0.0, 1.0),
+    "optimizer.b2": (0.0, 1.0),
+    "optimizer.eps": (0.0, None),
+    "optimizer.clip_norm": (0.0, None),
+    "schedule.warmup_steps": (0, None),
+    "schedule.end_factor": (0.0, 1.0),
+    "schedule.factor": (0.0, 1.0),
+    "train.epochs": (0.0, None),
+    "train.steps": (0, None),
+    "train.log_every": (1, None),
+    "train.eval_every": (0, None),
+    "train.steps_per_call": (1, None),
+    "train.accumulate": (1, None),
+    "train.ema_decay": (0.0, 0.999999),
+    "checkpoint.every": (0, None),
+    "checkpoint.keep": (1, None),
+    "checkpoint.keep_best": (0, None),
+    "distributed.num_processes": (1, None),
+    "distributed.process_id": (0, None),
+    "distributed.timeout": (5, None),
+}
+
+
+def check(config) -> None:
+    """Checks every value and the rules between them.
+
+    Raises:
+      ValueError: the first rule that is broken, in one sentence.
+    """
+    for kind, group in (("models", "model"), ("tasks", "task"), ("data", "data")):
+        lookup.module(kind, config[group].name)
+    for key, legal in _LEGAL.items():
+        if _value(config, key) not in legal:
+            raise ValueError(
+                lookup.unknown(f"config.{key}", _value(config, key), legal)
+            )
+    for key, (least, most) in _RANGES.items():
+        value = _value(config, key)
+        if not (least <= value <= (math.inf if most is None else most)):
+            bound = f"at least {least}" if most is None else f"in {least}..{most}"
+            raise ValueError(
+                f"config.{key} must be {bound}, got {value}; correct it in the config "
+                "or on the command line"
+            )
+    _check_together(config)
+
+
+def _check_together(config) -> None:
+    data, train = config.data, config.train
+    if data.batch_size % train.accumulate:
+        raise ValueError(
+            f"train.accumulate={train.accumulate} must divide "
+            f"data.batch_size={data.batch_size}; change one of them"
+        )
+    if len(data.mean) != len(data.std) or min(data.std) <= 0:
+        raise ValueError(
+            f"data.mean and data.std need one value per channel each, std above 0, got "
+            f"{tuple(data.mean)} and {tuple(data.std)}; correct them"
+        )
+    if train.steps == 0 and train.epochs == 0:
+        raise ValueError(
+            "train.steps and train.epochs are both 0, which trains nothing; set one"
+        )
+    for key in (
+        "train.log_every",
+        "train.eval_every",
+        "train.steps",
+        "checkpoint.every",
+    ):
+        if _value(config, key) % train.steps_per_call:
+            raise ValueError(
+                f"{key}={_value(config, key)} must be a multiple of "
+                f"train.steps_per_call={train.steps_per_call}; round it"
+            )
+
+
+def _value(config, key: str):
+    for part in key.split("."):
+        config = config[part]
+    return config
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The run in steps (updates).
+
+    Attributes:
+      total: length of the run.
+      per_epoch: steps that read the training split once; a fraction in general.
+      log_every, eval_every, save_every: distance between two of each.
+      per_call: updates per device call; divides all of the above.
+    """
+
+    total: int
+    per_epoch: float
+    log_every: int
+    eval_every: int
+    save_every: int
+    per_call: int
+
+
+def plan(config, train_examples: int) -> Plan:
+    """Derives the plan from a checked config and the size of the training split."""
+    train, per_call = config.train, config.train.steps_per_call
+
+    def whole_calls(steps: float) -> int:
+        return max(1, math.ceil(steps / per_call)) * per_call
+
+    per_epoch = train_examples / config.data.batch_size
+    eval_every = train.eval_every or whole_calls(per_epoch)
+    return Plan(
+        total=train.steps or whole_calls(round(train.epochs * per_epoch)),
+        per_epoch=per_epoch,
+        log_every=train.log_every,
+        eval_every=eval_every,
+        save_every=config.checkpoint.every or eval_every,
+        per_call=per_call,
+    )
+
+
+def differences(old: dict, new: dict, ignore=MACHINE_KEYS, prefix="") -> list[str]:
+    """Lists "key: old -> new" for two nested configs, but for the ignored keys."""
+    lines = []
+    for key in sorted({*old, *new}):
+        path = f"{prefix}{key}"
+        a, b = old.get(key, "(absent)"), new.get(key, "(absent)")
+        if path in ignore:
+            continue
+        if isinstance(a, dict) and isinstance(b, dict):
+            lines += differences(a, b, ignore, f"{path}.")
+        elif a != b:
+            lines.append(f"{path}: {a} -> {b}")
+    return lines

@@ -1,0 +1,62 @@
+"""The training state: everything that decides how training goes on."""
+
+import hashlib
+from typing import Any
+
+import flax.struct
+import jax
+import numpy as np
+
+
+@flax.struct.dataclass
+class TrainState:
+    """All that a step reads and writes; nothing else may influence training.
+
+    Attributes:
+      step: () int32, updates made so far.
+      params: pytree of parameters, of one network or of several.
+      model_state: the networks' other collections (batch statistics, carries).
+      opt_state: of the optimizer, or of several.
+      ema_params: running average of `params`, or None where it is switched off.
+      seed: () uint32; step n draws from `fold_in(key(seed), n)`.
+    """
+
+    step: jax.Array
+    params: Any
+    model_state: Any
+    opt_state: Any
+    ema_params: Any
+    seed: jax.Array
+
+    def rng(self) -> jax.Array:
+        """Returns the key of this step: resuming replays the same draws."""
+        return jax.random.fold_in(jax.random.key(self.seed), self.step)
+
+    def eval_params(self) -> Any:
+        """Returns the parameters to evaluate: the average where there is one."""
+        return self.params if self.ema_params is None else self.ema_params
+
+
+def named_leaves(tree: Any) -> list[tuple[str, Any]]:
+    """Lists (path, leaf) with paths like "params/C1/kernel"."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return [(jax.tree_util.keystr(p, simple=True, separator="/"), x) for p, x in leaves]
+
+
+def digest(tree: Any) -> str:
+    """Hashes every leaf's path, dtype, shape and bits (SHA-256, hexadecimal)."""
+    sha = hashlib.sha256()
+    for path, leaf in named_leaves(tree):
+        array = np.asarray(leaf)
+        sha.update(f"{path} {array.dtype} {array.shape}\n".encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()
+
+
+def nonfinite_leaves(tree: Any) -> list[str]:
+    """Lists the paths of floating-point leaves that hold NaN or infinity."""
+    return [
+        path
+        for path, leaf in named_leaves(tree)
+        if np.issubdtype(leaf.dtype, np.floating) and not np.isfinite(leaf).all()
+    ]

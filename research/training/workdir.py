@@ -1,0 +1,100 @@
+"""A run directory: who may use it, and what it says of the run.
+
+config.json (resolved), data.json (spec of the data), environment.json (every start),
+metrics.jsonl, checkpoints/, evaluation/<split>.json, samples/, report.html.
+"""
+
+import contextlib
+import datetime
+import fcntl
+import json
+import os
+import pathlib
+
+from research.training import environment, settings
+
+
+@contextlib.contextmanager
+def locked(folder: pathlib.Path):
+    """Makes the folder and holds it: a second run in it is refused.
+
+    The lock ends with the process, however that ends.
+
+    Raises:
+      ValueError: another process holds it, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("a+")
+    except OSError as error:
+        raise ValueError(
+            f"the run directory {folder} cannot be written ({error.strerror}); "
+            "choose another --workdir"
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
+            raise ValueError(
+                f"the run directory {folder} is in use by process {owner}; wait for it "
+                "to end or choose another --workdir"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def claim(folder: pathlib.Path, config: dict) -> None:
+    """Stores the config in a new run directory; checks it in a used one.
+
+    Raises:
+      ValueError: the directory holds a run of another config.
+    """
+    file = folder / "config.json"
+    if file.exists():
+        lines = settings.differences(read_json(file), config)
+        if lines:
+            raise ValueError(
+                f"the run directory {folder} holds a run of another config "
+                f"({'; '.join(lines)}); choose another --workdir or the old values"
+            )
+    write_json(file, config)
+
+
+def note_start(folder: pathlib.Path, step: int, command: list[str]) -> None:
+    """Adds this start to environment.json: when, where, from which step."""
+    file = folder / "environment.json"
+    starts = read_json(file) if file.exists() else []
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    start = {"started": now, "from_step": step, "command": command}
+    write_json(file, [*starts, start | environment.describe()])
+
+
+def read_json(file: pathlib.Path):
+    """Reads a JSON file of a run directory.
+
+    Raises:
+      ValueError: it is missing or damaged.
+    """
+    try:
+        return json.loads(file.read_text())
+    except FileNotFoundError:
+        raise ValueError(
+            f"{file.parent} holds no {file.name}, so it is no run directory; give the "
+            "--workdir of a training run"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{file} is damaged ({error}); restore it from a copy"
+        ) from error
+
+
+def write_json(file: pathlib.Path, value) -> None:
+    """Writes a JSON file whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(file.name + ".new")
+    new.write_text(json.dumps(value, indent=2) + "\n")
+    os.replace(new, file)

@@ -1,0 +1,1 @@
+"""The commands: `python scripts/<name>.py --help`."""

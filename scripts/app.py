@@ -1,0 +1,190 @@
+"""What every script shares: reading a config, and turning mistakes into a sentence."""
+
+import argparse
+import contextlib
+import difflib
+import dis
+import errno
+import importlib.util
+import pathlib
+import re
+import sys
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from configs import base
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+# Raised by our own code on a user's mistake: the message is one sentence.
+_MISTAKES = (ValueError, FileNotFoundError, FloatingPointError)
+
+
+def parser(doc: str) -> argparse.ArgumentParser:
+    """Makes a parser whose help is the script's docstring."""
+    return argparse.ArgumentParser(
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def parse(own: argparse.ArgumentParser, argv: list[str]):
+    """Splits a command line into the script's own options and the config's.
+
+    Returns:
+      (options, config arguments): the latter are for `load_config`.
+    """
+    options, rest = own.parse_known_args(argv)
+    for argument in rest:
+        if not re.match(r"--?config=|--?(no)?config\.[\w.]+(=|$)", argument):
+            own.error(
+                f"unknown argument {argument!r} (config keys: --config.key=value)"
+            )
+    return options, rest
+
+
+@contextlib.contextmanager
+def one_sentence_errors():
+    """Ends the program with exit code 2 and one sentence on a user's mistake.
+
+    A mistake is a ValueError, FileNotFoundError or FloatingPointError that a `raise`
+    of this project raised, or an operating system error such as a full disk. Anything
+    else is a bug and keeps its traceback.
+    """
+    try:
+        yield
+    except _MISTAKES as error:
+        if not _raised_here(error):
+            raise
+        _leave(str(error))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            raise
+        _leave(f"{error.filename or 'a file'} cannot be written: {error.strerror}")
+
+
+def _leave(sentence: str):
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _raised_here(error: BaseException) -> bool:
+    """Tells whether a `raise` statement of this project raised the error."""
+    trace = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    at_raise = dis.opname[code.co_code[trace.tb_lasti]] == "RAISE_VARARGS"
+    return at_raise and pathlib.Path(code.co_filename).is_relative_to(ROOT)
+
+
+def load_config(argv: list[str]) -> ConfigDict:
+    """Reads `--config=FILE[:argument]` and every `--config.key=value` after it.
+
+    Args:
+      argv: the command line without the program's name.
+
+    Returns:
+      The resolved, locked config; `config.name` is set.
+
+    Raises:
+      ValueError: no such file, an unknown key or a value of another type.
+    """
+    named = [a.split("=", 1)[1] for a in argv if re.match(r"--?config=", a)]
+    if len(named) != 1:
+        raise ValueError(
+            f"give one config as --config=configs/<name>.py, got {len(named)}; "
+            f"there are: {', '.join(config_names())}"
+        )
+    config = read_config(named[0])
+    overrides = [a for a in argv if re.match(r"--?(no)?config\.", a)]
+    _apply_overrides(config, overrides)
+    check_keys(config)
+    config.lock()
+    return config
+
+
+def config_names() -> list[str]:
+    """Lists the experiments of `configs/`."""
+    files = (ROOT / "configs").glob("*.py")
+    return sorted(f.stem for f in files if f.stem not in ("__init__", "base"))
+
+
+def read_config(name: str) -> ConfigDict:
+    """Runs a config file: `configs/lenet_digits.py:quick`, or just `lenet_digits`.
+
+    Raises:
+      ValueError: no such file, or an unknown key inside it.
+    """
+    path, _, argument = name.partition(":")
+    file = pathlib.Path(path)
+    if not file.exists():
+        file = ROOT / "configs" / f"{pathlib.Path(path).stem}.py"
+    if not file.exists() or file.stem == "base":
+        raise ValueError(
+            f"there is no config {path!r}; use one of {', '.join(config_names())}"
+        )
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        config = module.get_config(argument)
+    except AttributeError as error:
+        _explain_key(error, file)
+        raise
+    config.name = config.name or file.stem + (f"_{argument}" if argument else "")
+    return config.copy_and_resolve_references()
+
+
+def _explain_key(error: AttributeError, where) -> None:
+    """Raises the sentence for ml_collections' unknown key, if that is what it is."""
+    match = re.search(r'Key "(\w+)" does not exist', str(error))
+    if match:
+        near = re.search(r'Did you mean "(\w+)"', str(error))
+        hint = f"did you mean {near[1]!r}?" if near else "see configs/base.py"
+        raise ValueError(f"{where}: unknown config key {match[1]!r}; {hint}") from error
+
+
+def _apply_overrides(config: ConfigDict, overrides: list[str]) -> None:
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_dict(
+        "config",
+        config,
+        flag_values=values,
+        lock_config=False,
+        accept_new_attributes=True,
+        sys_argv=["train", *overrides],
+    )
+    config.unlock()
+    try:
+        values(["train", *overrides])
+    except flags.Error as error:
+        raise ValueError(str(error).removeprefix("flag --")) from error
+
+
+def check_keys(config: ConfigDict) -> None:
+    """Checks that every key is one of configs/base.py; open groups take more.
+
+    Raises:
+      ValueError: an unknown key; the sentence names the nearest one.
+    """
+    _check_group(config, base.get_config(), "")
+
+
+def _check_group(group: ConfigDict, known: ConfigDict, prefix: str) -> None:
+    for key, value in group.items():
+        path = prefix + key
+        if key not in known:
+            if prefix.removesuffix(".") in base.OPEN_GROUPS:
+                continue  # a field of what `name` names, checked when that is built
+            near = difflib.get_close_matches(key, list(known), n=1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else "see configs/base.py"
+            raise ValueError(f"unknown config key {path!r}; {hint}")
+        if isinstance(known[key], ConfigDict):
+            if not isinstance(value, ConfigDict):
+                raise ValueError(
+                    f"config.{path} is a group of keys, got {value!r}; set one of "
+                    f"{', '.join(known[key])} in it"
+                )
+            _check_group(value, known[key], f"{path}.")

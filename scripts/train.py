@@ -1,0 +1,50 @@
+"""Trains an experiment, or resumes it: the same command does both.
+
+  python scripts/train.py --config=configs/lenet_digits.py --workdir=runs/lenet_digits
+  … --config=configs/lenet_digits.py:quick        the same experiment in seconds
+  … --config.optimizer.learning_rate=0.01         any key of configs/base.py
+
+SIGTERM or Ctrl-C saves a checkpoint and leaves; a second one leaves at once.
+"""
+
+import contextlib
+import pathlib
+import sys
+
+from scripts import app
+
+
+def main(argv: list[str]) -> None:
+    parser = app.parser(__doc__)
+    parser.add_argument("--workdir", help="run directory; default runs/<config's name>")
+    options, config_argv = app.parse(parser, argv)
+    with app.one_sentence_errors():
+        config = app.load_config(config_argv)
+        from research.reports import run as run_report
+        from research.training import distributed, loop, programs, settings, workdir
+
+        settings.check(config)
+        folder = pathlib.Path(options.workdir or f"runs/{config.name}")
+        programs.enable_compile_cache()
+        first = distributed.start(config.distributed)
+        with workdir.locked(folder) if first else contextlib.nullcontext():
+            outcome = loop.train(config, folder, ["scripts/train.py", *argv])
+            if first and outcome["finished"]:
+                run_report.write(folder)
+    if first:
+        _say(outcome, folder)
+
+
+def _say(outcome: dict, folder: pathlib.Path) -> None:
+    if not outcome["finished"]:
+        print(f"stopped at step {outcome['step']}; the same command goes on from there")
+        return
+    for name, value in outcome["metrics"].items():
+        if name.startswith("validation/"):
+            print(f"{name} {value:.5g}")
+    print(f"report: {folder / 'report.html'}")
+    print(f"test it: python scripts/evaluate.py --workdir={folder} --split=test")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
