@@ -5,7 +5,7 @@ names (`config.model.dropout`, `config.task.label_smoothing`, `config.data.image
 `scripts/inspect.py` prints them. All other keys are exactly the ones below.
 """
 
-from ml_collections import ConfigDict, config_dict
+from ml_collections import ConfigDict
 
 # Groups that take further fields, checked against the thing that `name` names.
 OPEN_GROUPS = ("model", "task", "data")
@@ -14,7 +14,7 @@ OPEN_GROUPS = ("model", "task", "data")
 def get_config() -> ConfigDict:
     """Returns the defaults, locked: a misspelt key fails where it is written."""
     config = ConfigDict()
-    config.name = config_dict.placeholder(str)  # of the run; default: the file's name
+    config.name = ""  # of the run; empty: the config file's name
     config.seed = 0  # of parameters, data order and every random draw
 
     config.model = ConfigDict()
@@ -28,7 +28,7 @@ def get_config() -> ConfigDict:
 
     config.data = ConfigDict()
     config.data.name = "synthetic"  # research/data/<name>.py
-    config.data.path = config_dict.placeholder(str)  # folder of the data, if it has one
+    config.data.path = ""  # folder or file of the data, where it has one
     config.data.batch_size = 64  # examples per step, over all devices and hosts
     config.data.eval_batch_size = 500  # examples per evaluation step, likewise
     config.data.holdout = 0.1  # share of train kept apart where data lacks a split
@@ -117,7 +117,7 @@ def use_synthetic(config: ConfigDict, **fields) -> None:
     """
     for key in set(config.data) - set(get_config().data):
         del config.data[key]
-    config.data.name, config.data.path = "synthetic", None
+    config.data.name, config.data.path = "synthetic", ""
     config.data.update(fields)
 
 

@@ -188,3 +188,26 @@ def _check_group(group: ConfigDict, known: ConfigDict, prefix: str) -> None:
                     f"{', '.join(known[key])} in it"
                 )
             _check_group(value, known[key], f"{path}.")
+
+
+def override_run_config(config: ConfigDict, argv: list[str]) -> ConfigDict:
+    """Applies `--config.key=value` to the stored config of a run.
+
+    Only what may differ between machines can be changed: where the data lies, the
+    mesh, W&B.
+
+    Raises:
+      ValueError: any other key, or an unknown one.
+    """
+    from research.training import settings
+
+    stored = config.to_dict()
+    _apply_overrides(config, [a for a in argv if not re.match(r"--?config=", a)])
+    check_keys(config)
+    changed = settings.differences(stored, config.to_dict())
+    if changed:
+        raise ValueError(
+            f"a finished run keeps its config, got {'; '.join(changed)}; only "
+            f"{', '.join(settings.MACHINE_KEYS)} can be given here"
+        )
+    return config

@@ -7,9 +7,14 @@
 SIGTERM or Ctrl-C saves a checkpoint and leaves; a second one leaves at once.
 """
 
+import sys
+
+sys.path[0] = __file__.rsplit("/", 2)[
+    0
+]  # not scripts/, whose inspect.py hides Python's
+
 import contextlib
 import pathlib
-import sys
 
 from scripts import app
 

@@ -1,4 +1,4 @@
-"""Arrays of your own: one .npz file, or a folder of train.npz, validation.npz, test.npz.
+"""Arrays of your own: an .npz file, or a folder of train, validation and test.npz.
 
 Each file holds one array per feature, with one row per example, as numpy.savez writes
 them: image (n, h, w, c) or (n, h, w) uint8 and label (n,) integer. An array
@@ -42,7 +42,7 @@ def load(
       path: the .npz file or the folder.
       features: names of the arrays to read. "image" gets a channel axis if it has none
         and "label" becomes int32; others stay as they are.
-      num_classes: number of classes; 0 takes it from "class_names" in the file, or from
+      num_classes: number of classes; 0 takes it from "class_names" in a file, or from
         the largest label of all splits.
 
     Raises:
@@ -51,9 +51,7 @@ def load(
     """
     files = _files(path)
     source.check_split(split, tuple(files), f"arrays {path}")
-    wanted = (*features, "class_names")
-    arrays = _read(files[split], wanted)
-    class_names = arrays.pop("class_names", None)
+    arrays = _read(files[split], features)
     for name in features:
         if name not in arrays:
             raise ValueError(
@@ -78,7 +76,7 @@ def load(
     names = ()
     if "label" in arrays:
         _check_label(arrays["label"], files[split])
-        names = _class_names(class_names, num_classes, files)
+        names = _class_names(num_classes, files)
         source.check_labels(arrays["label"], names, str(files[split]))
         arrays["label"] = arrays["label"].astype(np.int32)
     return source.Arrays(arrays, names)
@@ -136,22 +134,21 @@ def _check_label(label: np.ndarray, file: pathlib.Path) -> None:
         )
 
 
-def _class_names(
-    class_names: np.ndarray | None, num_classes: int, files: dict[str, pathlib.Path]
-) -> tuple[str, ...]:
-    """Finds the names: the file's own, or numbers, as many as the option says."""
-    if class_names is not None:
-        names = tuple(str(name) for name in class_names)
-        if num_classes not in (0, len(names)):
-            raise ValueError(
-                f"num_classes={num_classes} must equal the {len(names)} class_names of "
-                f"{next(iter(files.values())).parent}; leave it at 0"
-            )
-        return names
-    if not num_classes:
-        # The splits must agree on the number, whichever of them is being read.
-        for file in files.values():
-            label = _read(file, ("label",)).get("label", np.zeros(0, int))
-            _check_label(label, file)
-            num_classes = max(num_classes, int(label.max(initial=-1)) + 1)
-    return source.number_names(num_classes)
+def _class_names(num_classes: int, files: dict[str, pathlib.Path]) -> tuple[str, ...]:
+    """Finds the names: those in a file, or numbers, as many as the option says."""
+    # The splits must agree, whichever of them is being read: all files are asked.
+    largest = -1
+    for file in files.values():
+        found = _read(file, ("label", "class_names"))
+        if "class_names" in found:
+            names = tuple(str(name) for name in found["class_names"])
+            if num_classes not in (0, len(names)):
+                raise ValueError(
+                    f"num_classes={num_classes} must equal the {len(names)} class_names "
+                    f"of {file}; leave it at 0"
+                )
+            return names
+        if "label" in found:
+            _check_label(found["label"], file)
+            largest = max(largest, int(found["label"].max(initial=-1)))
+    return source.number_names(num_classes or largest + 1)

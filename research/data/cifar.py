@@ -123,7 +123,7 @@ def _unpickle(file: pathlib.Path) -> dict:
 def _field(batch: dict, key: bytes, file: pathlib.Path):
     if key not in batch:
         raise ValueError(
-            f"{file} must hold the field {key.decode()!r} of a CIFAR batch, got "
-            f"{sorted(map(str, batch))}; download it again"
+            f"{file} must hold the field {key.decode()!r} of a CIFAR batch; download "
+            "it again"
         )
     return batch[key]

@@ -2,7 +2,7 @@
 
 They are the test set of the UCI optical digits (Alpaydin and Kaynak, 1998): 8x8, one
 channel; the 17 grey levels 0..16 become uint8 0..255, rounded. The data has no official
-split, so a stratified one is fixed here: train 1,079, validation 359, test 359 examples.
+split, so a stratified one is fixed here: 1,079 train, 359 validation, 359 test.
 """
 
 import gzip

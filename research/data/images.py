@@ -10,7 +10,7 @@ import os
 import struct
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 Size = int | tuple[int, int]
 
@@ -53,9 +53,8 @@ def decode(
         struct.error,
         Image.DecompressionBombError,
     ) as error:
-        reason = _reason(error)
         raise ValueError(
-            f"{name} is not a readable image ({reason}); replace or remove it"
+            f"{name} is not a readable image ({_reason(error)}); replace or remove it"
         ) from error
     return _to_array(image if size is None else _cover(image, *height_width(size)))
 
@@ -147,6 +146,8 @@ def _to_array(image: Image.Image) -> np.ndarray:
 
 
 def _reason(error: Exception) -> str:
-    """Shortens Pillow's message, which may hold the address of an object."""
-    text = str(error).split(" <")[0].split(": '")[0]
-    return text.splitlines()[0] if text else type(error).__name__
+    """Shortens Pillow's message, which may repeat the file or hold an address."""
+    if isinstance(error, UnidentifiedImageError):
+        return "its format is not known"
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return text.splitlines()[0]

@@ -91,7 +91,7 @@ class TrainBatches:
           workers: decoding processes; 0 reads ahead in threads of this process, or
             not at all where the examples are arrays in memory.
         """
-        if isinstance(self.examples, source.Arrays):
+        if source.in_memory(self.examples):
             return (self[step] for step in range(start, len(self)))
         if workers == 0:
             return _read_ahead(self, start)

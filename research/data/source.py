@@ -105,6 +105,20 @@ class Subset:
         return None if labels is None else labels[self.indices]
 
 
+def in_memory(examples: Source) -> bool:
+    """Tells whether examples are rows of arrays, so that gathering decodes nothing."""
+    while isinstance(examples, Subset):
+        examples = examples.source
+    return isinstance(examples, Arrays)
+
+
+def in_memory(examples: Source) -> bool:
+    """Tells whether reading examples costs next to nothing: decoded arrays."""
+    while isinstance(examples, Subset):
+        examples = examples.source
+    return isinstance(examples, Arrays)
+
+
 def require_folder(path: str | None, holds: str) -> pathlib.Path:
     """Checks that the user's data folder is there; `holds` says what it must hold.
 
@@ -136,17 +150,29 @@ def check_split(split: str, available: Sequence[str], where: str) -> None:
         raise ValueError(f"{where} has no split {split!r}; it has: {known}")
 
 
-def check_labels(labels: np.ndarray, class_names: Sequence[str], where: str) -> None:
-    """Checks that every label is the number of a class; `where` names the data.
+def check_labels(
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    where: str,
+    indices: np.ndarray | None = None,
+) -> None:
+    """Checks that every label is the number of a class.
+
+    Args:
+      labels: (n,) integers.
+      class_names: one name per class.
+      where: names the data.
+      indices: (n,) numbers of the examples, by default 0..n - 1.
 
     Raises:
       ValueError: a label is out of range; the sentence names the first such example.
     """
     wrong = np.flatnonzero((labels < 0) | (labels >= len(class_names)))
     if wrong.size:
+        first = wrong[0] if indices is None else indices[wrong[0]]
         raise ValueError(
             f"labels of {where} must lie in 0..{len(class_names) - 1}, got "
-            f"{labels[wrong[0]]} at example {wrong[0]} ({wrong.size} such in all); "
+            f"{labels[wrong[0]]} at example {first} ({wrong.size} such in all); "
             "correct the labels or name all classes"
         )
 

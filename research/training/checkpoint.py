@@ -15,6 +15,16 @@ import orbax.checkpoint as ocp
 _STATE, _RECORD = "state", "record"
 
 
+def folder_of(workdir: pathlib.Path) -> pathlib.Path:
+    """Names the folder of a run's checkpoints."""
+    return workdir / "checkpoints"
+
+
+def exists(workdir: pathlib.Path) -> bool:
+    """Tells whether a run directory holds any checkpoint, reading none."""
+    return any(f.name.isdecimal() for f in folder_of(workdir).glob("*"))
+
+
 class Checkpoints:
     """The checkpoints of one run directory; use it as a context manager.
 
@@ -25,7 +35,7 @@ class Checkpoints:
         """Opens or creates the folder.
 
         Args:
-          folder: where the checkpoints lie, one subfolder per step.
+          folder: from `folder_of`; one subfolder per step.
           keep: newest checkpoints kept.
           keep_best: best checkpoints kept beside them.
           metric: name of the metric that decides; saves without it are never best.

@@ -1,6 +1,5 @@
 """Joins the processes of one run, and notices when one of them is gone."""
 
-
 import jax
 
 # Seconds between two signs of life.

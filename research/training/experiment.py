@@ -10,15 +10,19 @@ import jax
 import jax.numpy as jnp
 
 from research import lookup
-from research.data import preprocess, source, splits
+from research.data import cache, preprocess, source, splits
 from research.tasks import gradient
 from research.training import optimizers, schedules, settings
 
-# Keys of the groups that the framework itself reads; all others belong to what
-# `name` names.
-_DATA_KEYS = {
-    "name", "path", "batch_size", "eval_batch_size", "holdout", "pad", "mean", "std",
-    "placement", "cache", "cache_limit", "workers",
+# Keys of the open groups that the framework itself reads (configs/base.py); all others
+# are fields of what `name` names.
+_FRAMEWORK_KEYS = {
+    "model": {"name", "variant", "dtype", "kernels"},
+    "task": {"name"},
+    "data": {
+        "name", "path", "batch_size", "eval_batch_size", "holdout", "pad", "mean",
+        "std", "placement", "cache", "cache_limit", "workers",
+    },
 }  # fmt: skip
 
 
@@ -86,8 +90,7 @@ def build(config, spec: source.Spec, train_examples: int) -> Experiment:
         config.train.accumulate, config.train.ema_decay, config.train.remat
     )
     task_module = lookup.module("tasks", config.task.name)
-    fields = _fields(config.task, {"name"})
-    check_fields(task_module.build, fields, f"task {config.task.name}", "config.task")
+    fields = _own_fields(config.task, "task", keyword_fields(task_module.build))
     tx = optimizers.make(config.optimizer, schedule)
     return Experiment(
         config=config,
@@ -108,16 +111,30 @@ def build_model(config, spec: source.Spec):
     Raises:
       ValueError: unknown variant or field, or a number of classes unlike the data's.
     """
-    fields = _fields(config, {"name", "variant", "dtype"})
-    if spec.num_classes:
+    module = lookup.module("models", config.name)
+    if config.variant not in module.VARIANTS:
+        raise ValueError(
+            lookup.unknown("config.model.variant", config.variant, module.VARIANTS)
+        )
+    known = {
+        field.name: field.type
+        for field in dataclasses.fields(module.build(config.variant))
+        if field.init and field.name not in ("parent", "name")
+    }
+    fields = _own_fields(config, "model", known)
+    if spec.num_classes and "num_classes" in known:
         asked = fields.setdefault("num_classes", spec.num_classes)
         if asked != spec.num_classes:
             raise ValueError(
                 f"config.model.num_classes={asked}, but the data has "
                 f"{spec.num_classes} classes; leave it out to follow the data"
             )
-    module = lookup.module("models", config.name)
-    return module.build(config.variant, dtype=jnp.dtype(config.dtype), **fields)
+    return module.build(
+        config.variant,
+        dtype=jnp.dtype(config.dtype),
+        kernels=config.kernels,
+        **fields,
+    )
 
 
 def open_data(config, names: Sequence[str]) -> dict[str, source.Source]:
@@ -133,32 +150,44 @@ def open_data(config, names: Sequence[str]) -> dict[str, source.Source]:
     """
     data = config.data
     module = lookup.module("data", data.name)
-    options = _fields(data, _DATA_KEYS)
-    check_fields(module.load, options, f"data source {data.name}", "config.data")
-    return splits.open_splits(module, names, data.path, holdout=data.holdout, **options)
+    options = _own_fields(data, "data", keyword_fields(module.load))
+    opened = splits.open_splits(
+        module, names, data.path or None, holdout=data.holdout, **options
+    )
+    if data.cache == "none":
+        return opened
+    limit = int(data.cache_limit * 2**30)
+    return {
+        name: cache.decode_once(examples, limit_bytes=limit)
+        for name, examples in opened.items()
+    }
 
 
-def check_fields(function, fields: dict, what: str, group: str) -> None:
-    """Checks keyword arguments against a function's keyword-only parameters.
+def keyword_fields(function) -> dict:
+    """Lists what a task's `build` or a source's `load` takes: name -> type."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.annotation for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _own_fields(group, title: str, known: dict) -> dict:
+    """Returns the keys of a group that are not the framework's, checked.
 
     Raises:
-      ValueError: an unknown name or a value of another type.
+      ValueError: a key that is neither, or a value of another type.
     """
-    known = {
-        name: parameter
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
+    framework = _FRAMEWORK_KEYS[title]
+    fields = {k: v for k, v in group.to_dict().items() if k not in framework}
     for name, value in fields.items():
         if name not in known:
-            raise ValueError(
-                f"{group}: " + lookup.unknown(f"field of {what}", name, known)
-            )
-        wanted = known[name].annotation
+            what = f"key in config.{title} ({title} {group.name!r})"
+            raise ValueError(lookup.unknown(what, name, sorted({*known, *framework})))
+        wanted = known[name]
         if wanted in (int, float, bool, str) and not _fits(value, wanted):
             raise ValueError(
-                f"{group}.{name} must be {wanted.__name__}, got {value!r}; correct it"
+                f"config.{title}.{name} must be {wanted.__name__}, got {value!r}; "
+                "correct it"
             )
+    return fields
 
 
 def _fits(value, wanted: type) -> bool:
@@ -167,11 +196,6 @@ def _fits(value, wanted: type) -> bool:
     if wanted is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, wanted)
-
-
-def _fields(group, framework_keys: set[str]) -> dict:
-    plain = group.to_dict()
-    return {k: v for k, v in plain.items() if k not in framework_keys}
 
 
 def spec_to_json(spec: source.Spec, train_examples: int) -> dict:

@@ -12,10 +12,9 @@ import jax
 import numpy as np
 
 from research.data import pipeline
-from research.training import evaluation, progress, tracking, workdir
+from research.training import checkpoint, evaluation, progress, tracking, workdir
 from research.training import experiment as experiments
 from research.training import state as states
-from research.training.checkpoint import Checkpoints
 from research.training.programs import Programs
 from research.training.wandb_mirror import WandbMirror
 
@@ -44,8 +43,8 @@ def train(config, folder: pathlib.Path, command: list[str]) -> dict:
         workdir.claim(folder, config.to_dict())
         described = experiments.spec_to_json(built.spec, len(data["train"]))
         workdir.write_json(folder / "data.json", described)
-    checkpoints = Checkpoints(
-        folder / "checkpoints",
+    checkpoints = checkpoint.Checkpoints(
+        checkpoint.folder_of(folder),
         keep=config.checkpoint.keep,
         keep_best=config.checkpoint.keep_best,
         metric=config.checkpoint.metric,
@@ -209,7 +208,7 @@ class _StopRequest:
 
     _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-    def __init__(self, checkpoints: Checkpoints):
+    def __init__(self, checkpoints: checkpoint.Checkpoints):
         self._checkpoints, self._event, self._old = checkpoints, threading.Event(), {}
 
     def __enter__(self):

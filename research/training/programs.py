@@ -92,20 +92,20 @@ class Programs:
           ValueError: config.data.placement asks for what the source cannot do.
         """
         placement = self.experiment.config.data.placement
-        in_memory = isinstance(examples, source.Arrays)
-        if placement == "device" and (not in_memory or jax.process_count() > 1):
+        possible = source.in_memory(examples) and jax.process_count() == 1
+        if placement == "device" and not possible:
             raise ValueError(
                 "config.data.placement=device needs decoded data and one process, got "
                 f"{type(examples).__name__} on {jax.process_count()}; use host"
             )
         if placement == "auto":
-            size = in_memory and sum(a.nbytes for a in examples.arrays.values())
-            fits = in_memory and size <= _DEVICE_DATA_BYTES
-            if jax.default_backend() == "cpu" or jax.process_count() > 1 or not fits:
-                placement = "host"
+            example = self.experiment.example_batch(1).values()
+            size = len(examples) * sum(x.size * x.dtype.itemsize for x in example)
+            fast = jax.default_backend() != "cpu" and size <= _DEVICE_DATA_BYTES
+            placement = "device" if possible and fast else "host"
         if placement == "host":
             return None
-        arrays = {k: np.asarray(a) for k, a in examples.arrays.items()}
+        arrays = examples.gather(np.arange(len(examples)))
         return jax.device_put(arrays, self._replicated)
 
     def train(self, state, data, item):

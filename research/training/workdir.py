@@ -11,7 +11,7 @@ import json
 import os
 import pathlib
 
-from research.training import environment, settings
+from research.training import checkpoint, environment, settings, tracking
 
 
 @contextlib.contextmanager
@@ -54,8 +54,10 @@ def claim(folder: pathlib.Path, config: dict) -> None:
       ValueError: the directory holds a run of another config.
     """
     file = folder / "config.json"
-    if file.exists():
-        lines = settings.differences(read_json(file), config)
+    trained = tracking.read(folder / "metrics.jsonl") or checkpoint.exists(folder)
+    if file.exists() and trained:  # a start that failed before its first step is none
+        new = json.loads(json.dumps(config))  # JSON has no tuples
+        lines = settings.differences(read_json(file), new)
         if lines:
             raise ValueError(
                 f"the run directory {folder} holds a run of another config "

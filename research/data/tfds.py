@@ -1,0 +1,258 @@
+"""Image data prepared by TensorFlow Datasets, read without TensorFlow.
+
+Any name and version under a data_dir, or the folder of one version itself; array_record
+files through the random access of `tfds.data_source`, TFRecord files by an index of
+their records. Nothing is downloaded here. To prepare data, which needs the extra
+`menagerie[prepare]`: python scripts/prepare_data.py --name=mnist --data_dir=DIR
+"""
+
+import itertools
+import os
+
+import numpy as np
+
+from research.data import cache, images, source, tfds_folder, tfrecord
+
+# The records of a split of up to so many bytes are read only to learn the labels.
+_LABEL_SCAN_BYTES = 2**30
+
+
+def splits(
+    path: str | None,
+    *,
+    dataset: str = "",
+    image_key: str = "",
+    label_key: str = "",
+    image_size: images.Size | None = None,
+    train: str = "train",
+    validation: str = "validation",
+    test: str = "test",
+) -> tuple[str, ...]:
+    """Lists the splits that the prepared data has; options as those of `load`."""
+    builder = tfds_folder.builder(path, dataset)
+    named = {"train": train, "validation": validation, "test": test}
+    return tuple(_expressions(builder, named))
+
+
+def load(
+    split: str,
+    path: str | None,
+    *,
+    dataset: str = "",
+    image_key: str = "",
+    label_key: str = "",
+    image_size: images.Size | None = None,
+    train: str = "train",
+    validation: str = "validation",
+    test: str = "test",
+) -> "Prepared":
+    """Opens one split: image (h, w, c) uint8 and, where there are classes, label ().
+
+    Args:
+      split: "train", "validation" or "test".
+      path: data_dir of TFDS, or the folder of one prepared version; None means
+        $TFDS_DATA_DIR or ~/tensorflow_datasets.
+      dataset: "name", "name/config" or either with ":version"; the highest version by
+        default. Not needed if `path` is the folder of one version.
+      image_key: feature that is the image; by default the first of the supervised keys,
+        or the only image.
+      label_key: feature that is the label; by default the second of the supervised
+        keys, or "label".
+      image_size: side, or (height, width), in pixels, by the resize rule of
+        `research.data.images`; needed where the images vary in size.
+      train: what the training split is: a split of the data or an expression of TFDS
+        such as "train[:90%]" or "train+extra".
+      validation: likewise; "" for none.
+      test: likewise; "" for none.
+
+    Raises:
+      FileNotFoundError: the data is not prepared; the sentence says how to.
+      ValueError: a package is missing or an option does not fit the data.
+    """
+    builder = tfds_folder.builder(path, dataset)
+    named = {"train": train, "validation": validation, "test": test}
+    expressions = _expressions(builder, named)
+    source.check_split(split, tuple(expressions), f"data set {builder.info.full_name}")
+    return Prepared(builder, expressions[split], image_key, label_key, image_size)
+
+
+class Prepared:
+    """The examples of one split, decoded when gathered."""
+
+    def __init__(self, builder, expression: str, image_key, label_key, image_size):
+        features = builder.info.features
+        self._image_key, self._label_key = _keys(builder, image_key, label_key)
+        self._name = f"{builder.info.full_name} {expression}"
+        shape = features[self._image_key].shape
+        channels = 1 if shape[-1] == 1 else 3
+        images.check(image_size, channels)
+        if image_size is None and None in shape[:2]:
+            raise ValueError(
+                f"the images of {builder.info.full_name} vary in size; set "
+                "config.data.image_size, for example to 224"
+            )
+        size = shape[:2] if image_size is None else images.height_width(image_size)
+        self._size, self._channels = tuple(size), channels
+        spec = {"image": source.Feature((*self._size, channels), "uint8")}
+        class_names = ()
+        if self._label_key:
+            spec["label"] = source.Feature((), "int32")
+            class_names = tuple(features[self._label_key].names)
+        self.spec = source.Spec(spec, class_names)
+        split = builder.info.splits[expression]
+        self._files = sorted({i.filename for i in split.file_instructions})
+        self._nbytes = sum(os.path.getsize(f) for f in self._files if os.path.exists(f))
+        self._records = _records(builder, expression, split)
+        self._deserialize = features.deserialize_example_np
+        self._decoders = _skip_images(features)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """Decodes examples; see `Source.gather`.
+
+        Raises:
+          ValueError: an example is damaged; the sentence names it.
+        """
+        shape = self.spec.features["image"].shape
+        batch = {"image": np.empty((len(indices), *shape), np.uint8)}
+        if self._label_key:
+            batch["label"] = np.empty(len(indices), np.int32)
+        for row, k in enumerate(indices):
+            example = self._example(int(k))
+            batch["image"][row] = self._decode(example[self._image_key], int(k))
+            if self._label_key:
+                batch["label"][row] = example[self._label_key]
+        if self._label_key:
+            names = self.spec.class_names
+            source.check_labels(batch["label"], names, self._name, indices)
+        return batch
+
+    def labels(self) -> np.ndarray | None:
+        """Reads all labels from the undecoded records; None above 1 GiB of them."""
+        if not self._label_key or self._nbytes > _LABEL_SCAN_BYTES:
+            return None
+        labels = [self._example(k)[self._label_key] for k in range(len(self))]
+        return np.array(labels, np.int32)
+
+    def fingerprint(self) -> str:
+        """Digests the record files, their sizes and times, and the options."""
+        options = (self._image_key, self._label_key, self._size, self._channels)
+        return cache.digest_files(self._files, (self._name, *options))
+
+    def _example(self, k: int) -> dict:
+        try:
+            return self._deserialize(self._records[k], decoders=self._decoders)
+        # A damaged record fails anywhere in the reader or in the protocol buffer.
+        except Exception as error:
+            raise ValueError(
+                f"example {k} of {self._name} is not readable ({error}); prepare or "
+                "copy the data again"
+            ) from error
+
+    def _decode(self, image, k: int) -> np.ndarray:
+        if isinstance(image, np.ndarray):
+            return images.resize(image[None], self._size)[0]
+        try:
+            return images.decode(image, self._size, self._channels)
+        except ValueError as error:
+            raise ValueError(f"example {k} of {self._name}: {error}") from error
+
+
+def _expressions(builder, named: dict[str, str]) -> dict[str, str]:
+    """Keeps the splits that the data has; checks that no two share an example."""
+    tfds = tfds_folder.import_tfds()
+    known, kept, ranges = builder.info.splits, {}, {}
+    for split, expression in named.items():
+        if not expression or (expression == split and split not in known):
+            continue
+        try:
+            instruction = tfds.core.ReadInstruction.from_spec(expression)
+            ranges[split] = [
+                (part.splitname, part.from_ or 0, part.to)
+                for part in instruction.to_absolute(known)
+            ]
+            kept[split] = expression
+        except ValueError as error:
+            raise ValueError(
+                f"{split}={expression!r} is not a split of {builder.info.full_name}, "
+                f"which has {', '.join(known)}; write for example 'train[:90%]'"
+            ) from error
+    for one, other in itertools.combinations(kept, 2):
+        if any(_overlap(a, b) for a in ranges[one] for b in ranges[other]):
+            raise ValueError(
+                f"{one}={kept[one]!r} and {other}={kept[other]!r} share examples; "
+                "give each its own part, for example 'train[:90%]' and 'train[90%:]'"
+            )
+    return kept
+
+
+def _overlap(a: tuple, b: tuple) -> bool:
+    """Tells whether two (split, from, to) share an example; to None is the end."""
+    return (
+        a[0] == b[0] and (a[2] is None or b[1] < a[2]) and (b[2] is None or a[1] < b[2])
+    )
+
+
+def _keys(builder, image_key: str, label_key: str) -> tuple[str, str]:
+    """Chooses the image and the label feature; the label is "" where there is none."""
+    tfds = tfds_folder.import_tfds()
+    features, name = builder.info.features, builder.info.full_name
+    is_image = {
+        key: isinstance(feature, tfds.features.Image)
+        and feature.np_dtype in (np.uint8, np.uint16)
+        for key, feature in features.items()
+    }
+    is_label = {k: isinstance(f, tfds.features.ClassLabel) for k, f in features.items()}
+    supervised = builder.info.supervised_keys or ()
+    supervised = [key for key in supervised if isinstance(key, str)]
+    if not image_key:
+        found = [k for k in supervised[:1] if is_image.get(k)]
+        found = found or [key for key, yes in is_image.items() if yes]
+        image_key = found[0] if len(found) == 1 else ""
+    if not label_key:
+        found = [k for k in (*supervised[1:2], "label") if is_label.get(k)]
+        label_key = found[0] if found else ""
+    elif not is_label.get(label_key):
+        labels = ", ".join(key for key, yes in is_label.items() if yes)
+        raise ValueError(
+            f"label_key={label_key!r} must be a class label of {name}; it has: "
+            f"{labels or 'none'}"
+        )
+    if not is_image.get(image_key):
+        found = ", ".join(key for key, yes in is_image.items() if yes)
+        raise ValueError(
+            f"image_key={image_key!r} must be an image of {name} with 8 or 16 bits; it "
+            f"has: {found or 'none'}"
+        )
+    return image_key, label_key
+
+
+def _records(builder, expression: str, split):
+    """Opens the raw records of a split as a sequence."""
+    if builder.info.file_format.value == "tfrecord":
+        return tfrecord.TFRecords(
+            (i.filename, i.skip, i.take, i.examples_in_shard)
+            for i in split.file_instructions
+        )
+    for instruction in split.file_instructions:
+        if not os.path.exists(instruction.filename):
+            raise FileNotFoundError(
+                f"{instruction.filename} is missing; prepare or copy it again"
+            )
+    with tfds_folder.quiet():
+        opened = builder.as_data_source(split=expression)
+    # Its own decoding would also unpack the features that are not asked for.
+    return opened.data_source
+
+
+def _skip_images(features) -> dict:
+    """Leaves encoded what is costly to decode and not ours, or decoded by us."""
+    tfds = tfds_folder.import_tfds()
+    costly = (tfds.features.Image, tfds.features.Video, tfds.features.Audio)
+    return {
+        key: tfds.decode.SkipDecoding()
+        for key, feature in features.items()
+        if isinstance(feature, costly)
+    }

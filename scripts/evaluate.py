@@ -1,0 +1,91 @@
+"""Measures a run on a whole split, exactly, and adds the result to its report.
+
+python scripts/evaluate.py --workdir=runs/lenet_digits --split=test
+… --split=test --json         prints one JSON object of the metrics as its last line
+… --config.data.path=FOLDER   the data has moved since
+"""
+
+import sys
+
+sys.path[0] = __file__.rsplit("/", 2)[
+    0
+]  # not scripts/, whose inspect.py hides Python's
+
+import json
+import logging
+import pathlib
+
+from scripts import app
+
+
+def main(argv: list[str]) -> None:
+    parser = app.parser(__doc__)
+    parser.add_argument("--workdir", required=True, help="run directory")
+    parser.add_argument(
+        "--split", default="test", choices=("train", "validation", "test")
+    )
+    parser.add_argument(
+        "--checkpoint",
+        default="best",
+        help="best (by the validation metric), latest, or a step",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="metrics as JSON, last line"
+    )
+    options, config_argv = app.parse(parser, argv)
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    with app.one_sentence_errors():
+        metrics = measure(
+            pathlib.Path(options.workdir),
+            options.split,
+            options.checkpoint,
+            config_argv,
+            quiet=options.json,
+        )
+    if options.json:
+        print(json.dumps(metrics))
+
+
+def measure(folder, split, which, config_argv=(), quiet=False) -> dict[str, float]:
+    """Evaluates, writes evaluation/<split>.json and report.html, says the result."""
+    from research.reports import run as run_report
+    from research.training import evaluation, experiment, programs, run
+
+    programs.enable_compile_cache()
+    config = app.override_run_config(run.read_config(folder), config_argv)
+    opened = run.open_run(folder, config, which)
+    examples = experiment.open_data(config, (split,))[split]
+    if dict(examples.spec.features) != dict(opened.programs.experiment.spec.features):
+        raise ValueError(
+            f"the data at {config.data.path} has {dict(examples.spec.features)}, the run "
+            f"was trained on {dict(opened.programs.experiment.spec.features)}; give the "
+            "same data with --config.data.path=FOLDER"
+        )
+    averages = evaluation.evaluate(opened.programs, opened.state, examples)
+    metrics = {f"{split}/{name}": value for name, value in averages.items()}
+    predictions = evaluation.predictions(opened.programs, opened.state, examples)
+    run_report.write_evaluation(
+        folder,
+        split,
+        spec=examples.spec,
+        examples=examples,
+        predictions=predictions,
+        metrics=metrics,
+        step=opened.step,
+        checkpoint=which,
+    )
+    page = run_report.write(folder)
+    if not quiet:
+        print(f"{which} checkpoint (step {opened.step}), {len(examples)} examples")
+        for name, value in metrics.items():
+            print(f"{name} {value:.5g}")
+        accuracy = metrics.get(f"{split}/accuracy")
+        if accuracy is not None:
+            wrong = round((1 - accuracy) * len(examples))
+            print(f"errors {wrong} of {len(examples)} ({1 - accuracy:.2%})")
+        print(f"report: {page}")
+    return metrics
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
