@@ -31,6 +31,7 @@ def module(kind: str, name: str):
 
 def unknown(what: str, name: str, known) -> str:
     """Writes the sentence for an unknown name, with the nearest known one."""
-    near = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    lower = {str(each).lower(): str(each) for each in known}
+    near = difflib.get_close_matches(str(name).lower(), lower, n=1)
+    hint = f"did you mean {lower[near[0]]!r}? " if near else ""
     return f"unknown {what} {name!r}; {hint}use one of {', '.join(map(str, known))}"

@@ -179,7 +179,9 @@ def _check_group(group: ConfigDict, known: ConfigDict, prefix: str) -> None:
             if prefix.removesuffix(".") in base.OPEN_GROUPS:
                 continue  # a field of what `name` names, checked when that is built
             near = difflib.get_close_matches(key, list(known), n=1)
-            hint = f"did you mean {prefix}{near[0]}?" if near else "see configs/base.py"
+            hint = (
+                f"did you mean {prefix + near[0]!r}?" if near else "see configs/base.py"
+            )
             raise ValueError(f"unknown config key {path!r}; {hint}")
         if isinstance(known[key], ConfigDict):
             if not isinstance(value, ConfigDict):

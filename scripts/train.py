@@ -25,17 +25,20 @@ def main(argv: list[str]) -> None:
     options, config_argv = app.parse(parser, argv)
     with app.one_sentence_errors():
         config = app.load_config(config_argv)
+        from research.training import distributed
+
+        distributed.guard(config.distributed)  # must precede the import of JAX
         from research.reports import run as run_report
-        from research.training import distributed, loop, programs, settings, workdir
+        from research.training import loop, programs, settings, workdir
 
         settings.check(config)
         folder = pathlib.Path(options.workdir or f"runs/{config.name}")
         programs.enable_compile_cache()
-        first = distributed.start(config.distributed)
-        with workdir.locked(folder) if first else contextlib.nullcontext():
-            outcome = loop.train(config, folder, ["scripts/train.py", *argv])
-            if first and outcome["finished"]:
-                run_report.write(folder)
+        with distributed.joined(config.distributed) as first, app.one_sentence_errors():
+            with workdir.locked(folder) if first else contextlib.nullcontext():
+                outcome = loop.train(config, folder, ["scripts/train.py", *argv])
+                if first and outcome["finished"]:
+                    run_report.write(folder)
     if first:
         _say(outcome, folder)
 

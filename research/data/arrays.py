@@ -144,8 +144,8 @@ def _class_names(num_classes: int, files: dict[str, pathlib.Path]) -> tuple[str,
             names = tuple(str(name) for name in found["class_names"])
             if num_classes not in (0, len(names)):
                 raise ValueError(
-                    f"num_classes={num_classes} must equal the {len(names)} class_names "
-                    f"of {file}; leave it at 0"
+                    f"num_classes={num_classes} must equal the {len(names)} "
+                    f"class_names of {file}; leave it at 0"
                 )
             return names
         if "label" in found:

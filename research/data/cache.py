@@ -25,7 +25,7 @@ from research.data import source as sources
 
 # Part of every key: raise it when the decoding of any source changes.
 _FORMAT = 1
-_CHUNK = 256  # examples per gather
+_CHUNK = 32  # examples per gather
 _STALE_SECONDS = 24 * 3600  # age at which a temporary folder counts as left behind
 
 
@@ -115,7 +115,7 @@ def _build(source: sources.Source, folder: pathlib.Path, key: str) -> None:
     building = pathlib.Path(tempfile.mkdtemp(dir=folder, prefix=f"{key}.building-"))
     try:
         _decode_all(source, building)
-        _publish(building, folder / key)
+        _publish(building, folder / key, source)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     logging.info("decoded in %.1f s", time.monotonic() - started)
@@ -158,8 +158,8 @@ def _decode_all(source: sources.Source, folder: pathlib.Path) -> None:
         array.flush()
 
 
-def _publish(building: pathlib.Path, target: pathlib.Path) -> None:
-    """Renames a complete build to its final name, over a damaged one if need be."""
+def _publish(building: pathlib.Path, target: pathlib.Path, source) -> None:
+    """Renames a complete build to its final name, unless a sound one is there."""
     for _ in range(2):
         try:
             building.rename(target)
@@ -167,8 +167,9 @@ def _publish(building: pathlib.Path, target: pathlib.Path) -> None:
         except OSError:
             if not target.exists():
                 raise
-            # Either damaged, or built by another process meanwhile and equal to ours;
-            # whoever has mapped it keeps its files until it closes them.
+            if _open(target, source) is not None:
+                return  # built by another process meanwhile
+            # Damaged; whoever has mapped it keeps its files until it closes them.
             aside = pathlib.Path(f"{building}-old")
             with contextlib.suppress(FileNotFoundError):
                 target.rename(aside)

@@ -18,13 +18,16 @@ def make(*, pad: int, mean: Sequence[float], std: Sequence[float]):
       std: likewise, > 0.
     """
 
+    def per_channel(values):
+        return jnp.asarray(values, jnp.float32).reshape(1, 1, 1, -1)
+
     def preprocess(batch):
         batch = dict(batch)
         if "image" in batch:
             image = batch["image"]
             margins = ((0, 0), (pad, pad), (pad, pad), (0, 0))
             image = jnp.pad(image, margins).astype(jnp.float32) / 255
-            batch["image"] = (image - jnp.asarray(mean)) / jnp.asarray(std)
+            batch["image"] = (image - per_channel(mean)) / per_channel(std)
         if "mask" not in batch:
             size = next(iter(batch.values())).shape[0]
             batch["mask"] = jnp.ones((size,), jnp.float32)

@@ -106,13 +106,6 @@ class Subset:
 
 
 def in_memory(examples: Source) -> bool:
-    """Tells whether examples are rows of arrays, so that gathering decodes nothing."""
-    while isinstance(examples, Subset):
-        examples = examples.source
-    return isinstance(examples, Arrays)
-
-
-def in_memory(examples: Source) -> bool:
     """Tells whether reading examples costs next to nothing: decoded arrays."""
     while isinstance(examples, Subset):
         examples = examples.source

@@ -36,7 +36,7 @@ def open_splits(
     where = f"data {name!r}" + (f" at {path}" if path else "")
     missing = [s for s in ("validation", "test") if s not in native]
     carve = bool(missing) and holdout != 0 and "train" in native
-    loaded, opened = {}, {}
+    loaded, parts, opened = {}, {}, {}
     for split in names:
         if split in missing and not carve and "train" in native:
             raise ValueError(
@@ -49,14 +49,14 @@ def open_splits(
         if file not in loaded:
             loaded[file] = module.load(file, path, **options)
             _check_nonempty(loaded[file], where, file)
-        opened[split] = loaded[file]
-        if held:
+        if held and not parts:
             parts = held_out.partition(
                 len(loaded[file]),
                 dict.fromkeys(missing, holdout),
                 labels=loaded[file].labels(),
             )
-            opened[split] = source.Subset(loaded[file], parts[split])
+        whole = loaded[file]
+        opened[split] = source.Subset(whole, parts[split]) if held else whole
     return opened
 
 

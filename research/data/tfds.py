@@ -100,8 +100,8 @@ class Prepared:
             class_names = tuple(features[self._label_key].names)
         self.spec = source.Spec(spec, class_names)
         split = builder.info.splits[expression]
-        self._files = sorted({i.filename for i in split.file_instructions})
-        self._nbytes = sum(os.path.getsize(f) for f in self._files if os.path.exists(f))
+        self.files = sorted({i.filename for i in split.file_instructions})
+        self._nbytes = sum(os.path.getsize(f) for f in self.files if os.path.exists(f))
         self._records = _records(builder, expression, split)
         self._deserialize = features.deserialize_example_np
         self._decoders = _skip_images(features)
@@ -139,15 +139,16 @@ class Prepared:
     def fingerprint(self) -> str:
         """Digests the record files, their sizes and times, and the options."""
         options = (self._image_key, self._label_key, self._size, self._channels)
-        return cache.digest_files(self._files, (self._name, *options))
+        return cache.digest_files(self.files, (self._name, *options))
 
     def _example(self, k: int) -> dict:
         try:
             return self._deserialize(self._records[k], decoders=self._decoders)
         # A damaged record fails anywhere in the reader or in the protocol buffer.
         except Exception as error:
+            reason = " ".join(str(error).split())
             raise ValueError(
-                f"example {k} of {self._name} is not readable ({error}); prepare or "
+                f"example {k} of {self._name} is not readable ({reason}); prepare or "
                 "copy the data again"
             ) from error
 
@@ -215,13 +216,13 @@ def _keys(builder, image_key: str, label_key: str) -> tuple[str, str]:
         found = [k for k in (*supervised[1:2], "label") if is_label.get(k)]
         label_key = found[0] if found else ""
     elif not is_label.get(label_key):
-        labels = ", ".join(key for key, yes in is_label.items() if yes)
+        labels = ", ".join(sorted(key for key, yes in is_label.items() if yes))
         raise ValueError(
             f"label_key={label_key!r} must be a class label of {name}; it has: "
             f"{labels or 'none'}"
         )
     if not is_image.get(image_key):
-        found = ", ".join(key for key, yes in is_image.items() if yes)
+        found = ", ".join(sorted(key for key, yes in is_image.items() if yes))
         raise ValueError(
             f"image_key={image_key!r} must be an image of {name} with 8 or 16 bits; it "
             f"has: {found or 'none'}"

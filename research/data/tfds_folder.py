@@ -77,8 +77,9 @@ def _open(folder: pathlib.Path, opener, *args, **kwargs):
             return opener(*args, **kwargs)
     # Damaged metadata fails in any of the parsers that TFDS uses.
     except Exception as error:
+        reason = " ".join(str(error).split())
         raise ValueError(
-            f"{folder} is not readable as prepared data ({error}); prepare it again"
+            f"{folder} is not readable as prepared data ({reason}); prepare it again"
         ) from error
 
 

@@ -87,7 +87,7 @@ def index(file: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
             position += _HEADER + length + _FOOTER
     table = np.frombuffer(b"".join(headers), np.uint8).reshape(-1, _HEADER)
     stored = np.ascontiguousarray(table[:, 8:]).view("<u4")[:, 0]
-    wrong = np.flatnonzero(_masked_crc(table[:, :8]) != stored)
+    wrong = np.flatnonzero(masked_crc(table[:, :8]) != stored)
     if wrong.size:
         raise ValueError(
             f"record {wrong[0]} of {file} has a damaged length (its checksum differs); "
@@ -105,8 +105,8 @@ def _crc_table() -> np.ndarray:
     return table
 
 
-def _masked_crc(rows: np.ndarray) -> np.ndarray:
-    """Computes the masked CRC-32C of each row of (n, w) uint8; returns (n,) uint32."""
+def masked_crc(rows: np.ndarray) -> np.ndarray:
+    """Computes the checksum of each row of (n, w) uint8; returns (n,) uint32."""
     table = _crc_table()
     crc = np.full(len(rows), 0xFFFFFFFF, np.uint32)
     for column in rows.T:

@@ -14,7 +14,12 @@ _ORDER = ("test", "validation", "train")
 
 
 def record(
-    split: str, *, metrics: Mapping[str, float], examples: int, step: int, checkpoint: str
+    split: str,
+    *,
+    metrics: Mapping[str, float],
+    examples: int,
+    step: int,
+    checkpoint: str,
 ) -> dict:
     """Builds what every evaluation says.
 

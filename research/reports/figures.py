@@ -42,10 +42,11 @@ class Axis:
         """Chooses round values within the axis."""
         if self.log:
             marks = _decades(self.low, self.high, (1,))
-            if len(marks) < 3:
-                marks = _decades(self.low, self.high, (1, 2, 5))
             if len(marks) >= 3:
                 return marks[:: math.ceil(len(marks) / (wanted + 1))]
+            marks = _decades(self.low, self.high, (1, 2, 5))
+            if len(marks) >= 3:
+                return marks
         span = (self.high - self.low) / wanted
         power = 10.0 ** math.floor(math.log10(span))
         step = next(m * power for m in (1, 2, 5, 10) if m * power >= span * (1 - 1e-9))
@@ -95,7 +96,7 @@ def line_plot(
         for name, points in lines.items()
     }
     left_out = sum(len(lines[name]) - len(finite[name]) for name in lines)
-    note = f"<small>{left_out} values that are not finite</small>" if left_out else ""
+    note = f"<small>values that are not finite: {left_out}</small>" if left_out else ""
     shown = {name: thin(points) for name, points in finite.items() if points}
     # One line alone is drawn in the accent colour, and needs no name.
     styles = {name: f"s{min(k, 3)}" for k, name in enumerate(lines)}
@@ -126,19 +127,23 @@ def _drawing(shown, styles, log, share, per_epoch) -> str:
     ]
     parts += _bottom(across) + _epochs(across, per_epoch)
     for name, points in shown.items():
-        where = [(across(x), up(y)) for x, y in points]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in where)
-        dots = where if len(where) <= _DOTS else []
-        parts.append(
-            f'<g class="{styles[name]}"><polyline class="line" points="{path}"/>'
-            + "".join(
-                f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="2.4">'
-                f"<title>step {step}: {_value(value, share)}</title></circle>"
-                for (x, y), (step, value) in zip(where, points[: len(dots)], strict=False)
-            )
-            + "</g>"
-        )
+        parts.append(_line(points, across, up, styles[name], share))
     return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{"".join(parts)}</svg>'
+
+
+def _line(points, across: Axis, up: Axis, style: str, share: bool) -> str:
+    where = [(across(x), up(y)) for x, y in points]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in where)
+    dots = zip(where, points, strict=True) if len(points) <= _DOTS else ()
+    circles = (
+        f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="2.4">'
+        f"<title>step {step}: {_value(value, share)}</title></circle>"
+        for (x, y), (step, value) in dots
+    )
+    return (
+        f'<g class="{style}"><polyline class="line" points="{path}"/>'
+        f"{''.join(circles)}</g>"
+    )
 
 
 def _range(values: list[float], log: bool, share: bool) -> tuple[float, float]:
@@ -178,7 +183,7 @@ def _epochs(across: Axis, per_epoch: float | None) -> list[str]:
         f'y2="{_TOP}"/><text x="{top(v):.1f}" y="{_TOP - 8}" '
         f'text-anchor="middle">{_tick(v)}</text>'
         for v in top.ticks()
-        if top(v) > across.start + 40 or v > 0 and top(v) > across.start + 55
+        if top(v) > across.start + 45  # clear of the axis' name
     ] + [f'<text x="{_LEFT}" y="{_TOP - 8}">epoch</text>']
 
 
@@ -187,14 +192,14 @@ def _value(value: float, share: bool) -> str:
 
 
 def _tick(value: float, share: bool = False) -> str:
-    """Writes a round value briefly: 20k, 1.5M, 5e-4, 80%."""
+    """Writes a round value briefly: 20k, 1.5M, 5e-5, 80%."""
     if share:
         return f"{100 * value:.4g}%"
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
             scale = 1e3 if letter == "k" else size
             return f"{value / scale:.4g}{letter}"
-    if value and abs(value) < 1e-3:
+    if value and abs(value) < 1e-4:
         mantissa, power = f"{value:.3e}".split("e")
         return f"{float(mantissa):g}e{int(power)}"
     return f"{value:.4g}"
@@ -203,49 +208,55 @@ def _tick(value: float, share: bool = False) -> str:
 def confusion_matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> str:
     """Draws a confusion matrix: rows are true classes, columns predicted ones.
 
-    The diagonal shows the share of the class that was right; beside it mistakes, where
-    the darkest is the most frequent of all.
+    Colour shows the share of the true class, by its root: rare mistakes are seen.
 
     Args:
       counts: (k, k) integers.
       names: k class names; shown where there are few classes.
     """
-    k, numbered = len(names), len(names) <= 20
-    cell = 30 if numbered else 480 / k
+    k = len(names)
+    side = min(44, 480 / k)
     longest = max((len(name) for name in names), default=0)
     margin = min(longest, 14) * 6.2 + 12 if k <= 40 else 14
-    shares = [[n / max(sum(row), 1) for n in row] for row in counts]
-    worst = max(
-        (shares[i][j] for i in range(k) for j in range(k) if i != j), default=0
-    )
+    totals = [max(sum(row), 1) for row in counts]
     parts = []
     for i, j in ((i, j) for i in range(k) for j in range(k) if counts[i][j]):
-        kind, share = ("good", shares[i][j]) if i == j else ("bad", shares[i][j] / worst)
-        x, y = margin + j * cell, margin + i * cell
-        gap = 0.5 if numbered else 0
-        parts.append(
-            f'<rect class="{kind}" x="{x + gap:.2f}" y="{y + gap:.2f}" '
-            f'width="{cell - 2 * gap:.2f}" height="{cell - 2 * gap:.2f}" '
-            f'opacity="{0.12 + 0.68 * math.sqrt(share):.2f}">'
-            + (
-                f"<title>true {page.escape(names[i])}, predicted "
-                f"{page.escape(names[j])}: {counts[i][j]}</title></rect>"
-                f'<text class="in" x="{x + cell / 2:.1f}" y="{y + cell / 2 + 4:.1f}" '
-                f'text-anchor="middle">{_tick(counts[i][j])}</text>'
-                if numbered
-                else "</rect>"
-            )
-        )
-    side = margin + k * cell
+        told = ""
+        if k <= 20:
+            told = f"true {names[i]}, predicted {names[j]}: {counts[i][j]}"
+        kind = "good" if i == j else "bad"
+        share = counts[i][j] / totals[i]
+        x, y = margin + j * side, margin + i * side
+        parts.append(_cell(x, y, side, kind, share, counts[i][j], told))
     parts.append(
         f'<rect class="frame" x="{margin:.1f}" y="{margin:.1f}" '
-        f'width="{k * cell:.1f}" height="{k * cell:.1f}"/>'
+        f'width="{k * side:.1f}" height="{k * side:.1f}"/>'
     )
-    parts += _class_names(names, cell, margin) if k <= 40 else _sides(margin, side)
+    end = margin + k * side
+    parts += _class_names(names, side, margin) if k <= 40 else _sides(margin, end)
     return (
-        f'<figure class="matrix"><svg viewBox="0 0 {side + 2:.0f} {side + 2:.0f}" '
-        f'role="img">{"".join(parts)}</svg><figcaption><small>Rows: true class. '
-        "Columns: predicted class.</small></figcaption></figure>"
+        f'<figure class="matrix"><svg viewBox="0 0 {end + 2:.0f} {end + 2:.0f}" '
+        f'style="max-width:{end + 2:.0f}px" role="img">{"".join(parts)}</svg>'
+        "<figcaption><small>Rows: true class. Columns: predicted class.</small>"
+        "</figcaption></figure>"
+    )
+
+
+def _cell(x, y, side: float, kind: str, share: float, count: int, told: str) -> str:
+    """Draws one entry; `told` (its text for readers) also asks for its number."""
+    gap = 0.5 if told else 0
+    square = (
+        f'<rect class="{kind}" x="{x + gap:.2f}" y="{y + gap:.2f}" '
+        f'width="{side - 2 * gap:.2f}" height="{side - 2 * gap:.2f}" '
+        f'opacity="{0.1 + 0.7 * math.sqrt(share):.2f}"'
+    )
+    if not told:
+        return square + "/>"
+    return (
+        f"{square}><title>{page.escape(told)}</title></rect>"
+        f'<text class="in" x="{x + side / 2:.1f}" y="{y + side / 2 + 4:.1f}" '
+        f'style="font-size:{min(13, 0.42 * side):.1f}px" text-anchor="middle">'
+        f"{_tick(count)}</text>"
     )
 
 
@@ -254,14 +265,16 @@ def _class_names(names: Sequence[str], cell: float, margin: float) -> list[str]:
     for index, name in enumerate(names):
         middle = margin + (index + 0.5) * cell + 4
         text = page.escape(name if len(name) <= 14 else name[:13] + "…")
-        upright = len(name) > 3 or cell < 20
-        turn = f' transform="rotate(-90 {middle:.1f} {margin - 6:.1f})"'
         parts.append(
-            f'<text x="{margin - 6:.1f}" y="{middle:.1f}" text-anchor="end">{text}</text>'
-            f'<text x="{middle - (0 if upright else 4):.1f}" y="{margin - 6:.1f}" '
-            f'text-anchor="{"start" if upright else "middle"}"'
-            f"{turn if upright else ''}>{text}</text>"
+            f'<text x="{margin - 6:.1f}" y="{middle:.1f}" text-anchor="end">'
+            f"{text}</text>"
         )
+        if len(name) > 3 or cell < 20:
+            where = f'x="{middle:.1f}" y="{margin - 6:.1f}" text-anchor="start"'
+            where += f' transform="rotate(-90 {middle:.1f} {margin - 6:.1f})"'
+        else:
+            where = f'x="{middle - 4:.1f}" y="{margin - 6:.1f}" text-anchor="middle"'
+        parts.append(f"<text {where}>{text}</text>")
     return parts
 
 

@@ -42,7 +42,7 @@ pre { margin: .5rem 0; padding: .7rem .9rem; background: var(--panel);
   border-radius: 1rem; background: var(--panel); border: 1px solid var(--rule); }
 .badge.done { color: var(--good); border-color: currentColor; }
 .badge.open { color: var(--s3); border-color: currentColor; }
-.cards, .plots, .groups { display: grid; gap: 1rem; }
+.cards, .plots { display: grid; gap: 1rem; }
 .cards { grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr));
   margin-top: 1.5rem; }
 .card { padding: .9rem 1.1rem; background: var(--panel); border-radius: 8px; }
@@ -84,14 +84,16 @@ td.text { overflow-wrap: anywhere; }
 .samples div { height: 6rem; display: flex; align-items: center;
   justify-content: center; background: var(--panel); border-radius: 6px; }
 .samples img { max-width: 100%; max-height: 100%; border-radius: 4px; }
-.samples img.coarse { image-rendering: pixelated; }
 .samples figcaption { font-size: .82rem; line-height: 1.35; overflow-wrap: anywhere; }
 .beside { display: flex; flex-wrap: wrap; gap: 1rem 3rem; align-items: flex-start; }
 .beside > .matrix { flex: 1 1 22rem; }
-.groups { grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr));
-  gap: 0 2.5rem; }
+.groups { columns: 17rem 3; column-gap: 2.5rem; }
+.groups > div { break-inside: avoid; padding-bottom: 1.2rem; }
+.groups h3 { margin-top: 0; }
 .groups table { width: 100%; }
-.groups td { text-align: right; padding-right: 0; }
+.groups td { text-align: left; white-space: nowrap; color: var(--muted); }
+.groups td + td { text-align: right; padding-right: 0; white-space: normal;
+  color: var(--text); overflow-wrap: anywhere; }
 summary { cursor: pointer; color: var(--muted); }
 @media print { body { max-width: none; } section { break-inside: avoid; } }
 """
@@ -117,6 +119,12 @@ def section(title: str, body: str) -> str:
     return f"<section>\n<h2>{escape(title)}</h2>\n{body}\n</section>\n" if body else ""
 
 
+def grid(kind: str, cells: Iterable[str]) -> str:
+    """Sets pieces of HTML side by side; `kind` is a class of the style."""
+    lines = "\n".join(cells)
+    return f'<div class="{kind}">\n{lines}\n</div>\n'
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence]) -> str:
     """Makes a table; columns of numbers are set right, None becomes a dash.
 
@@ -125,7 +133,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence]) -> str:
       rows: cells, escaped here; floats as text, as they should be shown.
     """
     texts = [["–" if cell is None else str(cell) for cell in row] for row in rows]
-    kinds = ["number" if all(map(_numeric, c)) else "text" for c in zip(*texts, strict=True)]
+    kinds = [
+        "number" if all(map(_numeric, c)) else "text" for c in zip(*texts, strict=True)
+    ]
     lines = [_row("th", head, kinds or ["text"] * len(head))] if head else []
     lines += [_row("td", row, kinds) for row in texts]
     return '<div class="scroll"><table>\n' + "\n".join(lines) + "\n</table></div>"
@@ -147,21 +157,16 @@ def _numeric(text: str) -> bool:
     return True
 
 
-def image(data: bytes, kind: str, alternative: str, coarse: bool) -> str:
+def image(data: bytes, kind: str, alternative: str) -> str:
     """Embeds a picture.
 
     Args:
       data: the file's bytes.
       kind: png or jpeg.
       alternative: text for those who cannot see it.
-      coarse: keep the pixels sharp when the page enlarges it.
     """
-    encoded = base64.b64encode(data).decode()
-    look = ' class="coarse"' if coarse else ""
-    return (
-        f'<img{look} alt="{escape(alternative)}" '
-        f'src="data:image/{kind};base64,{encoded}">'
-    )
+    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return f'<img alt="{escape(alternative)}" src="{source}">'
 
 
 def number(value: float | None, name: str = "") -> str:
@@ -171,6 +176,11 @@ def number(value: float | None, name: str = "") -> str:
     if is_share(name):
         return f"{value:.2%}"
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def percent(value: float | None) -> str:
+    """Writes a share of 1 for a caption or a table; None becomes a dash."""
+    return "–" if value is None else f"{value:.1%}"
 
 
 def is_share(name: str) -> bool:

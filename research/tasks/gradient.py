@@ -84,7 +84,7 @@ def make_train_step(loss: Callable, tx: optax.GradientTransformation, options: O
         params = optax.apply_updates(state.params, updates)
         norms = {"grad": grads, "param": params, "update": updates}
         one = jnp.ones(())
-        metrics |= {f"norm/{k}": (optax.global_norm(v), one) for k, v in norms.items()}
+        metrics |= {f"norm/{k}": (optax.tree.norm(v), one) for k, v in norms.items()}
         state = state.replace(
             step=state.step + 1,
             params=params,

@@ -16,7 +16,7 @@ from research.training import optimizers, schedules, settings
 
 # Keys of the open groups that the framework itself reads (configs/base.py); all others
 # are fields of what `name` names.
-_FRAMEWORK_KEYS = {
+FRAMEWORK_KEYS = {
     "model": {"name", "variant", "dtype", "kernels"},
     "task": {"name"},
     "data": {
@@ -78,6 +78,7 @@ def build(config, spec: source.Spec, train_examples: int) -> Experiment:
       ValueError: the config contradicts itself or the data.
     """
     settings.check(config)
+    _check_channels(config.data, spec)
     plan = settings.plan(config, train_examples)
     model = build_model(config.model, spec)
     schedule = schedules.make(
@@ -103,6 +104,15 @@ def build(config, spec: source.Spec, train_examples: int) -> Experiment:
             pad=config.data.pad, mean=config.data.mean, std=config.data.std
         ),
     )
+
+
+def _check_channels(data, spec: source.Spec) -> None:
+    channels = spec.features["image"].shape[-1] if "image" in spec.features else 1
+    if len(data.mean) not in (1, channels):
+        raise ValueError(
+            f"config.data.mean and std have {len(data.mean)} values, but the images have "
+            f"{channels} channels; give one value or {channels}"
+        )
 
 
 def build_model(config, spec: source.Spec):
@@ -149,8 +159,7 @@ def open_data(config, names: Sequence[str]) -> dict[str, source.Source]:
       FileNotFoundError: the data is not there; the sentence says how to get it.
     """
     data = config.data
-    module = lookup.module("data", data.name)
-    options = _own_fields(data, "data", keyword_fields(module.load))
+    module, options = _source(data)
     opened = splits.open_splits(
         module, names, data.path or None, holdout=data.holdout, **options
     )
@@ -161,6 +170,20 @@ def open_data(config, names: Sequence[str]) -> dict[str, source.Source]:
         name: cache.decode_once(examples, limit_bytes=limit)
         for name, examples in opened.items()
     }
+
+
+def check_data_fields(config) -> None:
+    """Checks the names and types of the data source's fields, reading no data.
+
+    Raises:
+      ValueError: an unknown field or a value of another type.
+    """
+    _source(config.data)
+
+
+def _source(group) -> tuple:
+    module = lookup.module("data", group.name)
+    return module, _own_fields(group, "data", keyword_fields(module.load))
 
 
 def keyword_fields(function) -> dict:
@@ -175,7 +198,7 @@ def _own_fields(group, title: str, known: dict) -> dict:
     Raises:
       ValueError: a key that is neither, or a value of another type.
     """
-    framework = _FRAMEWORK_KEYS[title]
+    framework = FRAMEWORK_KEYS[title]
     fields = {k: v for k, v in group.to_dict().items() if k not in framework}
     for name, value in fields.items():
         if name not in known:

@@ -76,50 +76,54 @@ class _Run:
         self.window = tracking.Window(record["window"])
         self.pending, self.latest = [], {}
         self.first = jax.process_index() == 0
-        self.file = None
-        if self.first:
-            self.file = tracking.MetricsFile(folder / "metrics.jsonl", self.step)
         self.clock, self.clock_step, self.waited = time.perf_counter(), self.step, 0.0
 
     def to_the_end(self, mirror: WandbMirror) -> dict:
         """Runs the loop; the order inside one step is stated by its comments."""
         plan, failed = self.plan, True
+        resident = self.programs.place_data(self.data["train"])
+        items = self._items(resident)
         shown = progress.Progress(
             plan.total, self.step, plan.per_epoch, quiet=not self.first
         )
-        resident = self.programs.place_data(self.data["train"])
-        items = self._items(resident)
+        path = self.folder / "metrics.jsonl"
         try:
-            with shown:
-                while self.step < plan.total and not self.stop.requested(self.step):
-                    began = time.perf_counter()
-                    item = next(items)
-                    self.waited += time.perf_counter() - began
-                    self.state, packed = self.programs.train(self.state, resident, item)
-                    self.pending.append(packed)
-                    self.step += plan.per_call
-                    last = self.step >= plan.total
-                    # 1. the log sees the steps since the last line
-                    if last or self.step % plan.log_every == 0:
-                        self._log(self._train_row(), shown, mirror)
-                    # 2. evaluation sees the new parameters
-                    evaluated = {}
-                    if last or self.step % plan.eval_every == 0:
-                        evaluated = self._evaluate()
-                        self._log({"step": self.step} | evaluated, shown, mirror)
-                    # 3. the checkpoint knows what evaluation found
-                    if last or self.step % plan.save_every == 0:
-                        self._save(evaluated)
-                if self.step < plan.total:
-                    self._save({})
+            with (
+                tracking.MetricsFile(path, self.step, active=self.first) as file,
+                shown,
+            ):
+                self.sinks = (file.write, shown.update, mirror.log)
+                self._loop(resident, items)
             self.checkpoints.wait()
             failed = False
         finally:
             mirror.close(exit_code=int(failed))
-            if self.file:
-                self.file.close()
         finished = self.step >= plan.total
         return {"step": self.step, "finished": finished, "metrics": self.latest}
+
+    def _loop(self, resident, items) -> None:
+        plan = self.plan
+        while self.step < plan.total and not self.stop.requested(self.step):
+            began = time.perf_counter()
+            item = next(items)
+            self.waited += time.perf_counter() - began
+            self.state, packed = self.programs.train(self.state, resident, item)
+            self.pending.append(packed)
+            self.step += plan.per_call
+            last = self.step >= plan.total
+            # 1. the log sees the steps since the last line
+            if last or self.step % plan.log_every == 0:
+                self._log(self._train_row())
+            # 2. evaluation sees the new parameters
+            evaluated = {}
+            if last or self.step % plan.eval_every == 0:
+                evaluated = self._evaluate()
+                self._log({"step": self.step} | evaluated)
+            # 3. the checkpoint knows what evaluation found
+            if last or self.step % plan.save_every == 0:
+                self._save(evaluated)
+        if self.step < plan.total:
+            self._save({})
 
     def _items(self, resident):
         """Yields what one call of the train program takes, from this step on."""
@@ -185,12 +189,10 @@ class _Run:
         self.clock += time.perf_counter() - before  # throughput counts training only
         return {f"validation/{name}": value for name, value in averages.items()}
 
-    def _log(self, row: dict, shown: progress.Progress, mirror: WandbMirror) -> None:
+    def _log(self, row: dict) -> None:
         self.latest |= row
-        if self.file:
-            self.file.write(row)
-        shown.update(self.step, row)
-        mirror.log(row)
+        for write in self.sinks:
+            write(row)
 
     def _save(self, metrics: dict) -> None:
         self._collect()  # also proves that all losses up to here are finite

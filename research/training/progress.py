@@ -43,21 +43,23 @@ class Progress:
         if self._bar:
             self._bar.stop()
 
-    def update(self, step: int, row: dict) -> None:
+    def update(self, row: dict) -> None:
         """Shows one row of metrics.jsonl."""
         if self._quiet:
             return
-        numbers = "  ".join(_shown(name, value) for name, value in row.items())
+        step = row["step"]
+        shown = (_shown(name, value) for name, value in row.items())
+        numbers = "  ".join(text for text in shown if text)
         epoch = f"{step / self._per_epoch:.1f}"
         if self._bar:
             self._bar.update(self._task, completed=step, epoch=epoch, numbers=numbers)
             if any(name.startswith("validation/") for name in row):
-                self._bar.print(f"step {step}  epoch {epoch}  {numbers.strip()}")
+                self._bar.print(f"step {step}  epoch {epoch}  {numbers}")
             return
         done = step - self._start
         left = (time.perf_counter() - self._begun) / max(done, 1) * (self._total - step)
         print(
-            f"step {step}/{self._total}  epoch {epoch}  {numbers.strip()}  "
+            f"step {step}/{self._total}  epoch {epoch}  {numbers}  "
             f"{_clock(left)} left",
             flush=True,
         )
@@ -77,4 +79,7 @@ def _shown(name: str, value: float) -> str:
 
 def _clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02d}:{seconds:02d}"
     return f"{minutes}:{seconds:02d}"

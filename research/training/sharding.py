@@ -10,8 +10,10 @@ import math
 import re
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from research.data import pipeline
 from research.training import state as state_lib
 
 AXES = ("data", "fsdp", "tensor")
@@ -50,6 +52,22 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def batch_sharding(mesh: Mesh, leading: int = 0) -> NamedSharding:
     """Returns the sharding of a batch whose axis number `leading` counts examples."""
     return NamedSharding(mesh, PartitionSpec(*[None] * leading, ("data", "fsdp")))
+
+
+def process_rows(mesh: Mesh, batch_size: int) -> np.ndarray:
+    """Returns the rows of a global batch that this process feeds, ascending.
+
+    They need not be contiguous on a TPU, whose meshes follow its wiring, and processes
+    that differ along `tensor` only feed the same rows.
+    """
+    blocks = mesh.devices.reshape(-1, mesh.shape["tensor"])
+    every, here = np.arange(batch_size), jax.process_index()
+    rows = [
+        every[pipeline.process_slice(batch_size, number, len(blocks))]
+        for number, devices in enumerate(blocks)
+        if any(device.process_index == here for device in devices)
+    ]
+    return np.concatenate(rows)
 
 
 def state_sharding(abstract_state, mesh: Mesh, rules=()):

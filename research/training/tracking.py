@@ -15,27 +15,35 @@ import pathlib
 class MetricsFile:
     """Appends to metrics.jsonl; a resumed run continues where it was restored."""
 
-    def __init__(self, path: pathlib.Path, restored_step: int):
+    def __init__(self, path: pathlib.Path, restored_step: int, active: bool = True):
         """Opens the file and cuts what lies after the restored step.
 
         Args:
           path: the file, created if missing.
           restored_step: last step whose lines are kept; 0 starts afresh.
+          active: False on every process but the first: nothing is written.
         """
+        self._file = None
+        if not active:
+            return
         kept = [row for row in read(path) if row["step"] <= restored_step]
         new = path.with_suffix(".jsonl.new")
         new.write_text("".join(_line(row) for row in kept))
         os.replace(new, path)  # a kill leaves the old file or the new one
         self._file = path.open("a")
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if self._file:
+            self._file.close()
+
     def write(self, row: dict) -> None:
         """Appends one row and hands it to the operating system."""
-        self._file.write(_line(row))
-        self._file.flush()
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
+        if self._file:
+            self._file.write(_line(row))
+            self._file.flush()
 
 
 def read(path: pathlib.Path) -> list[dict]:

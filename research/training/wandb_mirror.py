@@ -1,9 +1,10 @@
 """Mirrors a run to Weights & Biases; it may fail, and training goes on."""
 
 import functools
-import json
 import logging
 import pathlib
+
+from research.training import workdir
 
 
 def _never_stops_training(method):
@@ -23,14 +24,14 @@ def _never_stops_training(method):
 class WandbMirror:
     """One W&B run per run directory; its id is stored, so that resuming continues it."""
 
-    def __init__(self, settings, config, name, workdir: pathlib.Path, active=True):
+    def __init__(self, settings, config, name, folder: pathlib.Path, active=True):
         """Starts the mirror, or does nothing where `settings.mode` is "disabled".
 
         Args:
           settings: the group `config.wandb`.
           config: the whole resolved config, as plain values.
           name: of the run.
-          workdir: the run directory; W&B's own files go there as well.
+          folder: the run directory; W&B's own files go there as well.
           active: False on every process but the first.
         """
         self.run = None
@@ -39,8 +40,8 @@ class WandbMirror:
         try:
             import wandb  # takes 0.6 s and is needed by few
 
-            file = workdir / "wandb.json"
-            known = json.loads(file.read_text())["id"] if file.exists() else None
+            file = folder / "wandb.json"
+            known = workdir.read_json(file)["id"] if file.exists() else None
             self.run = wandb.init(
                 mode=settings.mode,
                 project=settings.project,
@@ -50,9 +51,9 @@ class WandbMirror:
                 resume="allow" if settings.mode == "online" else None,
                 name=name,
                 config=config,
-                dir=str(workdir),
+                dir=str(folder),
             )
-            file.write_text(json.dumps({"id": self.run.id}))
+            workdir.write_json(file, {"id": self.run.id})
         except Exception as error:  # no key, no server, no package: the run is ours
             logging.warning("W&B is switched off for this run: %s", error)
             self.run = None

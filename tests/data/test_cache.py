@@ -1,12 +1,14 @@
 """Decoding once: equal content, atomic, rebuilt when damaged, never fatal."""
 
-import concurrent.futures
 import logging
 import os
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from research.data import cache, source
 
@@ -141,17 +143,30 @@ def test_full_disk_streams(tmp_path, caplog, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def _build_in_process(folder):
-    made = Decoded(count=3000)
-    cached = _once(made, folder)
-    _assert_equal(cached, made)
-    return isinstance(cached, source.Arrays)
+_BUILD = """
+import sys
+import numpy as np
+from research.data import cache, image_folder
+images, folder = sys.argv[1:]
+made = image_folder.load("train", images, image_size=8)
+cached = cache.decode_once(made, limit_bytes=10**6, folder=folder)
+rows = np.arange(len(made))
+assert np.array_equal(cached.gather(rows)["image"], made.gather(rows)["image"])
+print(type(cached).__name__)
+"""
 
 
 def test_builders_at_the_same_time(tmp_path):
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(_build_in_process, [tmp_path] * 8))
-    assert len(list(tmp_path.iterdir())) == 1
+    rng = np.random.default_rng(0)
+    for k in range(300):
+        file = tmp_path / "images" / f"class{k % 3}" / f"{k}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8)).save(file)
+    command = [sys.executable, "-c", _BUILD, tmp_path / "images", tmp_path / "cache"]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(3)]
+    outputs = [process.communicate(timeout=60)[0] for process in running]
+    assert outputs == [b"Arrays\n"] * 3
+    assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
 def test_left_over_builds_are_removed(tmp_path):

@@ -31,7 +31,7 @@ def write(file, records):
 
 @pytest.fixture
 def records():
-    return [b"x" * n + bytes([n]) for n in (0, 5, 1, 300, 17)]
+    return [b"x" * n + bytes([n]) for n in (0, 5, 1, 255, 17)]
 
 
 @pytest.fixture

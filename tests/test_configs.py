@@ -1,0 +1,184 @@
+"""Every config: it resolves, its keys are guarded, its values survive JSON."""
+
+import importlib
+import json
+import subprocess
+import sys
+
+import pytest
+from ml_collections import ConfigDict
+
+from configs import base
+from research.training import experiment, run, settings
+from scripts import app
+
+NAMES = app.config_names()
+ARGUMENTS = ("", "quick")
+
+
+def _leaves(config, prefix=""):
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _misspell(key: str) -> str:
+    """Doubles the last letter: the nearest legal key is the one that was meant."""
+    return key + key[-1]
+
+
+def test_there_are_configs():
+    assert {"lenet_digits", "lenet_mnist", "mlp_mnist"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("argument", ARGUMENTS)
+@pytest.mark.parametrize("name", NAMES)
+def test_it_resolves_and_passes_its_checks(name, argument):
+    config = app.load_config([f"--config={name}:{argument}".rstrip(":")])
+    settings.check(config)
+    assert config.is_locked
+    assert config.name == (f"{name}_{argument}" if argument else name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_unknown_argument_is_refused(name):
+    with pytest.raises(ValueError) as error:
+        app.read_config(f"{name}:fast")
+    assert str(error.value) == "config argument 'fast' is unknown; use none or quick"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_json_round_trip(name, tmp_path):
+    config = app.load_config([f"--config={name}"])
+    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+    assert run.read_config(tmp_path).to_dict() == config.to_dict()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_misspelt_key_on_the_command_line_names_the_right_one(name):
+    for key, value in _leaves(app.read_config(name)):
+        group, _, last = key.rpartition(".")
+        wrong = f"{group}.{_misspell(last)}".lstrip(".")
+        argv = [f"--config={name}", f"--config.{wrong}={value}"]
+        with pytest.raises(ValueError) as error:
+            _build(app.load_config(argv))
+        meant = (f"did you mean {last!r}?", f"did you mean {key!r}?")
+        assert any(words in str(error.value) for words in meant), key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_misspelt_key_in_a_file_names_the_right_one(name, tmp_path):
+    for key, value in _leaves(app.read_config(name)):
+        group, _, last = key.rpartition(".")
+        wrong = ".".join(part for part in (group, _misspell(last)) if part)
+        file = tmp_path / "experiment.py"
+        file.write_text(
+            f"from configs import {name} as parent\n"
+            "def get_config(arg=''):\n"
+            "    config = parent.get_config(arg)\n"
+            f"    config.{wrong} = {value!r}\n"
+            "    return config\n"
+        )
+        with pytest.raises(ValueError) as error:
+            _build(app.load_config([f"--config={file}"]))
+        assert f"did you mean {last!r}?" in str(error.value), key
+
+
+def _build(config):
+    """Goes as far as a run does before it reads any data."""
+    spec = experiment.source.Spec(
+        {"image": experiment.source.Feature((28, 28, 1), "uint8")}
+    )
+    experiment.build(config, spec, 1000)
+    experiment.check_data_fields(config)
+
+
+def test_configs_load_without_jax():
+    code = (
+        "import sys\n"
+        "from scripts import app\n"
+        f"[app.read_config(name) for name in {NAMES!r}]\n"
+        "print('jax' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "train.remat=foo",
+            "unknown config.train.remat 'foo'; use one of none, dots, full",
+        ),
+        (
+            "optimizer.name=adamW",
+            "unknown config.optimizer.name 'adamW'; did you mean 'adamw'? use one of "
+            "sgd, momentum, nesterov, adam, adagrad, rmsprop, adamw, lamb, lion, muon",
+        ),
+        (
+            "data.batch_size=0",
+            "config.data.batch_size must be at least 1, got 0; correct it in the config "
+            "or on the command line",
+        ),
+        (
+            "data.holdout=1.5",
+            "config.data.holdout must be in 0.0..0.9, got 1.5; correct it in the config "
+            "or on the command line",
+        ),
+        (
+            "train.accumulate=3",
+            "train.accumulate=3 must divide data.batch_size=32; change one of them",
+        ),
+        (
+            "train.steps_per_call=7",
+            "train.log_every=20 must be a multiple of train.steps_per_call=7; round it",
+        ),
+        (
+            "train.epochs=0",
+            "train.steps and train.epochs are both 0, which trains nothing; set one",
+        ),
+        (
+            "data.std=(0.0,)",
+            "data.mean and data.std need one value per channel each, std above 0, got "
+            "(0.0,) and (0.0,); correct them",
+        ),
+    ],
+)
+def test_a_bad_value_is_one_sentence(override, message):
+    with pytest.raises(ValueError) as error:
+        settings.check(
+            app.load_config(["--config=lenet_digits", f"--config.{override}"])
+        )
+    assert str(error.value) == message
+
+
+def test_a_value_of_another_type():
+    with pytest.raises(ValueError) as error:
+        app.load_config(["--config=lenet_digits", "--config.seed=abc"])
+    assert str(error.value) == (
+        "config.seed=abc: invalid literal for int() with base 10: 'abc'"
+    )
+
+
+def test_an_unknown_config_lists_the_known_ones():
+    with pytest.raises(ValueError) as error:
+        app.load_config(["--config=configs/lenett.py"])
+    known = ", ".join(NAMES)
+    assert str(error.value) == (
+        f"there is no config 'configs/lenett.py'; use one of {known}"
+    )
+
+
+def test_base_is_complete():
+    """What the framework reads of an open group is declared in configs/base.py."""
+    for group, keys in experiment.FRAMEWORK_KEYS.items():
+        assert keys == set(base.get_config()[group]), group
+
+
+def test_the_docstring_gives_the_command():
+    for name in NAMES:
+        doc = importlib.import_module(f"configs.{name}").__doc__
+        assert f"configs/{name}.py" in doc, name
