@@ -6,6 +6,7 @@ import difflib
 import dis
 import errno
 import importlib.util
+import logging
 import pathlib
 import re
 import sys
@@ -35,6 +36,8 @@ def parse(own: argparse.ArgumentParser, argv: list[str]):
     Returns:
       (options, config arguments): the latter are for `load_config`.
     """
+    # Orbax logs pages of what it then raises.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     options, rest = own.parse_known_args(argv)
     for argument in rest:
         if not re.match(r"--?config=|--?(no)?config\.[\w.]+(=|$)", argument):
@@ -61,7 +64,11 @@ def one_sentence_errors():
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
             raise
-        _leave(f"{error.filename or 'a file'} cannot be written: {error.strerror}")
+        where = error.filename or "a file of the run"
+        _leave(
+            f"{where} cannot be written ({error.strerror}); make room or choose another "
+            "--workdir; the same command resumes from the last checkpoint"
+        )
 
 
 def _leave(sentence: str):

@@ -7,12 +7,10 @@ python scripts/evaluate.py --workdir=runs/lenet_digits --split=test
 
 import sys
 
-sys.path[0] = __file__.rsplit("/", 2)[
-    0
-]  # not scripts/, whose inspect.py hides Python's
+# The root, not scripts/: its inspect.py would hide Python's module of that name.
+sys.path[0] = __file__.rsplit("/", 2)[0]
 
 import json
-import logging
 import pathlib
 
 from scripts import app
@@ -33,7 +31,6 @@ def main(argv: list[str]) -> None:
         "--json", action="store_true", help="metrics as JSON, last line"
     )
     options, config_argv = app.parse(parser, argv)
-    logging.getLogger("absl").setLevel(logging.ERROR)
     with app.one_sentence_errors():
         metrics = measure(
             pathlib.Path(options.workdir),

@@ -10,9 +10,8 @@ config's model, task and data take.
 
 import sys
 
-sys.path[0] = __file__.rsplit("/", 2)[
-    0
-]  # not scripts/, whose inspect.py hides Python's
+# The root, not scripts/: its inspect.py would hide Python's module of that name.
+sys.path[0] = __file__.rsplit("/", 2)[0]
 
 import inspect
 import json

@@ -9,12 +9,10 @@ that was grey; nothing is inverted: MNIST and digits are white on black.
 
 import sys
 
-sys.path[0] = __file__.rsplit("/", 2)[
-    0
-]  # not scripts/, whose inspect.py hides Python's
+# The root, not scripts/: its inspect.py would hide Python's module of that name.
+sys.path[0] = __file__.rsplit("/", 2)[0]
 
 import json
-import logging
 import pathlib
 
 from scripts import app
@@ -32,7 +30,6 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("--json", action="store_true", help="JSON as the last line")
     options, config_argv = app.parse(parser, argv)
-    logging.getLogger("absl").setLevel(logging.ERROR)
     with app.one_sentence_errors():
         files = _files(options.inputs)
         rows = _predict(options, config_argv, files)

@@ -8,9 +8,8 @@ checkpoint on 359 others, and reads the 359 of the test split once, at the end.
 
 import sys
 
-sys.path[0] = __file__.rsplit("/", 2)[
-    0
-]  # not scripts/, whose inspect.py hides Python's
+# The root, not scripts/: its inspect.py would hide Python's module of that name.
+sys.path[0] = __file__.rsplit("/", 2)[0]
 
 import datetime
 import pathlib

@@ -5,7 +5,8 @@ python scripts/report.py --workdir=runs/lenet_digits
 
 import sys
 
-sys.path[0] = __file__.rsplit("/", 2)[0]  # scripts/inspect.py would hide Python's
+# The root, not scripts/: its inspect.py would hide Python's module of that name.
+sys.path[0] = __file__.rsplit("/", 2)[0]
 
 import pathlib
 

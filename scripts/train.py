@@ -9,9 +9,8 @@ SIGTERM or Ctrl-C saves a checkpoint and leaves; a second one leaves at once.
 
 import sys
 
-sys.path[0] = __file__.rsplit("/", 2)[
-    0
-]  # not scripts/, whose inspect.py hides Python's
+# The root, not scripts/: its inspect.py would hide Python's module of that name.
+sys.path[0] = __file__.rsplit("/", 2)[0]
 
 import contextlib
 import pathlib
@@ -36,11 +35,32 @@ def main(argv: list[str]) -> None:
         programs.enable_compile_cache()
         with distributed.joined(config.distributed) as first, app.one_sentence_errors():
             with workdir.locked(folder) if first else contextlib.nullcontext():
-                outcome = loop.train(config, folder, ["scripts/train.py", *argv])
+                command = ["scripts/train.py", *argv]
+                outcome = loop.train(config, folder, command, _show_into(folder))
                 if first and outcome["finished"]:
                     run_report.write(folder)
     if first:
         _say(outcome, folder)
+
+
+def _show_into(folder: pathlib.Path):
+    """Makes what the loop calls at the end: pictures of the validation split."""
+    from research.reports import run as run_report
+    from research.training import evaluation
+
+    def show(programs, state, examples, metrics, step):
+        return run_report.write_evaluation(
+            folder,
+            "validation",
+            spec=examples.spec,
+            examples=examples,
+            predictions=evaluation.predictions(programs, state, examples),
+            metrics=metrics,
+            step=step,
+            checkpoint="latest",
+        )
+
+    return show
 
 
 def _say(outcome: dict, folder: pathlib.Path) -> None:

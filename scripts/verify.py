@@ -14,9 +14,8 @@ python scripts/verify.py replay --workdir=runs/x --step=120
 
 import sys
 
-sys.path[0] = __file__.rsplit("/", 2)[
-    0
-]  # not scripts/, whose inspect.py hides Python's
+# The root, not scripts/: its inspect.py would hide Python's module of that name.
+sys.path[0] = __file__.rsplit("/", 2)[0]
 
 import os
 import pathlib

@@ -3,7 +3,7 @@
 Training reads one endless stream: the permutation of epoch 0, then that of epoch 1, …
 Batch `step` is positions step * B … step * B + B - 1 of it, whatever was read before.
 So a resumed run, or one on another number of processes or workers, sees the same data
-without any saved iterator. Each process reads its contiguous share of the batch.
+without any saved iterator. Each process reads only its own rows of the batch.
 """
 
 import concurrent.futures
@@ -74,7 +74,7 @@ def process_slice(batch_size: int, process: int, processes: int) -> slice:
 class TrainBatches:
     """This process's share of every training batch, by step."""
 
-    def __init__(self, examples: source.Source, order: Order, rows: slice):
+    def __init__(self, examples: source.Source, order: Order, rows: slice | np.ndarray):
         self.examples, self.order, self.rows = examples, order, rows
 
     def __getitem__(self, step: int) -> dict[str, np.ndarray]:
@@ -121,7 +121,7 @@ def _grain_workers(batches: TrainBatches, start: int, workers: int):
 
 
 def eval_batches(
-    examples: source.Source, batch_size: int, process: int = 0, processes: int = 1
+    examples: source.Source, batch_size: int, rows: slice | np.ndarray = slice(None)
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields every example once, in order, with a `mask` that is 0 on padding.
 
@@ -131,10 +131,8 @@ def eval_batches(
     Args:
       examples: the split.
       batch_size: examples per step over all processes.
-      process: number of this process.
-      processes: how many there are; each reads its rows of the batch.
+      rows: those of each batch that this process reads; all by default.
     """
-    rows = process_slice(batch_size, process, processes)
     for first in range(0, len(examples), batch_size):
         indices = np.arange(first, first + batch_size)[rows]
         real = indices < len(examples)

@@ -64,24 +64,18 @@ def write(
         file.unlink(missing_ok=True)
         feature = spec.features.get("image")
         shown = feature and pictures.are_images(feature.shape, feature.dtype)
-        if not shown or not len(indices):
-            continue
-        rows = [
-            {
-                "example": int(i),
-                "true": names[label[i]],
-                "predicted": names[predicted[i]],
-                "probability": evaluations.plain(probability[i, predicted[i]]),
-            }
-            for i in indices
-        ]
-        boxes = pictures.write_grid(
-            file, examples.gather(indices)["image"], [_caption(row) for row in rows]
-        )
-        values[kind] = [
-            row | {"box": box} for row, box in zip(rows, boxes, strict=True)
-        ]
-        written[f"{split}/{kind}"] = file
+        if shown and len(indices):
+            rows = [
+                {
+                    "example": int(i),
+                    "true": names[label[i]],
+                    "predicted": names[predicted[i]],
+                    "probability": evaluations.plain(probability[i, predicted[i]]),
+                }
+                for i in indices
+            ]
+            values[kind] = _write_samples(file, examples, rows)
+            written[f"{split}/{kind}"] = file
     evaluations.write(folder, values)
     return written
 
@@ -155,6 +149,13 @@ def _choose(probability, label, predicted) -> dict[str, np.ndarray]:
     even = np.arange(count) * len(right) // max(count, 1)
     confident = np.argsort(-probability[wrong, predicted[wrong]], kind="stable")
     return {"right": right[even], "wrong": wrong[confident[:_WRONG]]}
+
+
+def _write_samples(file: pathlib.Path, examples, rows: list[dict]) -> list[dict]:
+    """Writes a picture of some examples; adds to each row where it is shown."""
+    images = examples.gather(np.array([row["example"] for row in rows]))["image"]
+    boxes = pictures.write_grid(file, images, [_caption(row) for row in rows])
+    return [row | {"box": box} for row, box in zip(rows, boxes, strict=True)]
 
 
 def _caption(row: dict) -> str:

@@ -8,17 +8,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from research.tasks import remat
 from research.training.state import TrainState
 
 # (sum, weight) pairs: sums over batches, micro-batches and hosts average exactly.
 Metrics = dict[str, tuple[jax.Array, jax.Array]]
-
-# What the backward pass finds stored; the rest is computed again.
-REMAT = {
-    "none": None,
-    "dots": jax.checkpoint_policies.dots_saveable,
-    "full": jax.checkpoint_policies.nothing_saveable,
-}
 
 
 @dataclass(frozen=True)
@@ -28,7 +22,7 @@ class Options:
     Attributes:
       accumulate: micro-batches per update; must divide the batch.
       ema_decay: of the averaged parameters; 0 keeps none.
-      remat: a key of REMAT.
+      remat: a key of remat.POLICIES.
     """
 
     accumulate: int = 1
@@ -71,7 +65,7 @@ def make_train_step(loss: Callable, tx: optax.GradientTransformation, options: O
         return metrics["loss"][0], (metrics, model_state)
 
     if options.remat != "none":
-        objective = jax.checkpoint(objective, policy=REMAT[options.remat])
+        objective = remat.segmented(objective, remat.POLICIES[options.remat])
     value_and_grad = jax.value_and_grad(objective, has_aux=True)
 
     def step(state: TrainState, batch) -> tuple[TrainState, Metrics]:

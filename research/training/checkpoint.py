@@ -5,7 +5,10 @@ record: the config's digest and the metric sums of the window that is not logged
 so that resuming continues even an average that was half done.
 """
 
+import contextlib
+import errno
 import logging
+import os
 import pathlib
 import shutil
 
@@ -64,8 +67,25 @@ class Checkpoints:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exception):
-        self._manager.close()
+    def __exit__(self, kind, *exception):
+        if kind is None:
+            with self._full_disk_named():
+                self._manager.close()
+        # After an error here the other processes never come to what closing waits for.
+        elif jax.process_count() == 1:
+            with contextlib.suppress(Exception):  # the first error matters more
+                self._manager.close()
+
+    @contextlib.contextmanager
+    def _full_disk_named(self):
+        """Turns the storage library's pages on a full disk into the plain error."""
+        try:
+            yield
+        except Exception as error:
+            full = os.strerror(errno.ENOSPC)
+            if any(sign in str(error) for sign in ("RESOURCE_EXHAUSTED", full)):
+                raise OSError(errno.ENOSPC, full, str(self.folder)) from error
+            raise
 
     def steps(self) -> list[int]:
         """Lists the steps that have a checkpoint, oldest first."""
@@ -88,14 +108,16 @@ class Checkpoints:
         """
         if step in self._manager.all_steps():
             return
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                **{_STATE: ocp.args.StandardSave(state)},
-                **{_RECORD: ocp.args.JsonSave(record)},
-            ),
-            metrics={"step": step} | (metrics or {}),  # Orbax keeps all without any
-        )
+        items = {
+            _STATE: ocp.args.StandardSave(state),
+            _RECORD: ocp.args.JsonSave(record),
+        }
+        with self._full_disk_named():
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(**items),
+                metrics={"step": step} | (metrics or {}),  # without any, all are kept
+            )
 
     def reached_preemption(self, step: int) -> bool:
         """Says whether all processes were told to stop; needs jax.distributed."""
@@ -103,7 +125,8 @@ class Checkpoints:
 
     def wait(self) -> None:
         """Waits until everything is written, and raises what went wrong."""
-        self._manager.wait_until_finished()
+        with self._full_disk_named():
+            self._manager.wait_until_finished()
 
     def restore(self, step: int, abstract_state):
         """Reads one checkpoint onto the shardings of `abstract_state`.
@@ -111,13 +134,11 @@ class Checkpoints:
         Returns:
           (state, record)
         """
-        restored = self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                **{_STATE: ocp.args.StandardRestore(abstract_state)},
-                **{_RECORD: ocp.args.JsonRestore()},
-            ),
-        )
+        items = {
+            _STATE: ocp.args.StandardRestore(abstract_state),
+            _RECORD: ocp.args.JsonRestore(),
+        }
+        restored = self._manager.restore(step, args=ocp.args.Composite(**items))
         return restored[_STATE], restored[_RECORD]
 
     def restore_newest(self, abstract_state):
@@ -130,7 +151,8 @@ class Checkpoints:
           (state, record), or None where there is no checkpoint.
 
         Raises:
-          ValueError: there are checkpoints, and all of them are damaged.
+          ValueError: there are checkpoints, and all of them are damaged; or, with
+            several processes, the newest is.
         """
         steps = self.steps()
         for step in reversed(steps):
@@ -145,6 +167,12 @@ class Checkpoints:
                     first,
                 )
                 self._set_aside(step)
+                if jax.process_count() > 1:  # the others may have read it well
+                    raise ValueError(
+                        f"checkpoint {step} in {self.folder} cannot be read and is now "
+                        "under damaged/ beside it; the same command on all processes "
+                        "goes on from the checkpoint before"
+                    ) from error
         if steps:
             raise ValueError(
                 f"none of the checkpoints {steps} in {self.folder} can be read; they "
@@ -153,10 +181,9 @@ class Checkpoints:
         return None
 
     def _set_aside(self, step: int) -> None:
-        if jax.process_index() != 0:
-            return
-        aside = self.folder.parent / "damaged" / str(step)
-        aside.parent.mkdir(exist_ok=True)
-        shutil.rmtree(aside, ignore_errors=True)
-        shutil.move(self.folder / str(step), aside)
+        damaged, aside = self.folder / str(step), self.folder.parent / "damaged"
+        if damaged.exists():  # another process may have been faster
+            aside.mkdir(exist_ok=True)
+            shutil.rmtree(aside / str(step), ignore_errors=True)
+            shutil.move(damaged, aside / str(step))
         self._manager.reload()

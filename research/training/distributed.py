@@ -53,7 +53,7 @@ def guard(config) -> None:
       config: the group `config.distributed`.
 
     Raises:
-      ValueError: the group contradicts itself.
+      ValueError: the group contradicts itself, or the coordinator's port is taken.
     """
     _check(config)
     if not config.coordinator:
@@ -63,6 +63,8 @@ def guard(config) -> None:
         threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent makes it a SIGTERM
         return
+    if config.coordinator != "auto" and config.process_id == 0:
+        _check_port(config.coordinator)
     sys.exit(_run_child(config))
 
 
@@ -122,6 +124,21 @@ def _check(config) -> None:
             f"0..{config.num_processes - 1}, got {config.process_id}; number the "
             "processes from 0 and set config.distributed.num_processes"
         )
+
+
+def _check_port(address: str) -> None:
+    try:
+        socket.create_server(("", int(address.rsplit(":", 1)[1]))).close()
+    except (OSError, OverflowError) as error:
+        raise ValueError(
+            f"process 0 cannot listen at {address} ({_reason(error)}); set "
+            "config.distributed.coordinator to a free port of its host"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else str(error)
 
 
 def _is_collective(error: BaseException) -> bool:
@@ -217,7 +234,7 @@ def _nobody(config) -> str:
             socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
         except OSError as error:
             return (
-                f"process 0 did not answer at {where} ({error.strerror or error}); "
+                f"process 0 did not answer at {where} ({_reason(error)}); "
                 "start it too, or correct config.distributed.coordinator"
             )
     return (

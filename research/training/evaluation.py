@@ -1,10 +1,9 @@
 """Measures a state on a whole split, exactly: padding never counts."""
 
-import jax
 import numpy as np
 
 from research.data import pipeline, source
-from research.training import tracking
+from research.training import sharding, tracking
 from research.training.programs import Programs
 
 
@@ -29,14 +28,13 @@ def predictions(programs: Programs, state, examples: source.Source) -> dict:
     """
     parts = []
     for batch in _batches(programs, examples):
-        real = batch.pop("mask") > 0
-        out = programs.predict(state, batch)
-        parts.append({name: value[real] for name, value in out.items()})
-    return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+        del batch["mask"]  # of this process's rows, but predictions are of all
+        parts.append(programs.predict(state, batch))
+    joined = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+    return {name: value[: len(examples)] for name, value in joined.items()}
 
 
 def _batches(programs: Programs, examples: source.Source):
     size = programs.experiment.config.data.eval_batch_size
-    return pipeline.eval_batches(
-        examples, size, jax.process_index(), jax.process_count()
-    )
+    rows = sharding.process_rows(programs.mesh, size)
+    return pipeline.eval_batches(examples, size, rows)

@@ -12,20 +12,29 @@ import jax
 import numpy as np
 
 from research.data import pipeline
-from research.training import checkpoint, evaluation, progress, tracking, workdir
+from research.training import (
+    checkpoint,
+    evaluation,
+    progress,
+    sharding,
+    tracking,
+    workdir,
+)
 from research.training import experiment as experiments
 from research.training import state as states
 from research.training.programs import Programs
 from research.training.wandb_mirror import WandbMirror
 
 
-def train(config, folder: pathlib.Path, command: list[str]) -> dict:
+def train(config, folder: pathlib.Path, command: list[str], show=None) -> dict:
     """Trains, or resumes, the run of a directory to its last step.
 
     Args:
       config: checked config.
       folder: the run directory.
       command: what was typed, for the record and for messages.
+      show: (programs, state, validation split, metrics, step) -> {name: picture file},
+        called once when a run of one process is finished; W&B gets the pictures.
 
     Returns:
       {"step": last step made, "finished": whether that is the whole run,
@@ -57,7 +66,7 @@ def train(config, folder: pathlib.Path, command: list[str]) -> dict:
         mirror = WandbMirror(
             config.wandb, config.to_dict(), config.name, folder, active=first
         )
-        return run.to_the_end(mirror)
+        return run.to_the_end(mirror, show)
 
 
 class _Run:
@@ -78,7 +87,7 @@ class _Run:
         self.first = jax.process_index() == 0
         self.clock, self.clock_step, self.waited = time.perf_counter(), self.step, 0.0
 
-    def to_the_end(self, mirror: WandbMirror) -> dict:
+    def to_the_end(self, mirror: WandbMirror, show) -> dict:
         """Runs the loop; the order inside one step is stated by its comments."""
         plan, failed = self.plan, True
         resident = self.programs.place_data(self.data["train"])
@@ -95,11 +104,27 @@ class _Run:
                 self.sinks = (file.write, shown.update, mirror.log)
                 self._loop(resident, items)
             self.checkpoints.wait()
+            if show and self.latest and self._finished() and jax.process_count() == 1:
+                self._show(show, mirror)
             failed = False
         finally:
             mirror.close(exit_code=int(failed))
-        finished = self.step >= plan.total
-        return {"step": self.step, "finished": finished, "metrics": self.latest}
+        return {
+            "step": self.step,
+            "finished": self._finished(),
+            "metrics": self.latest,
+        }
+
+    def _finished(self) -> bool:
+        return self.step >= self.plan.total
+
+    def _show(self, show, mirror: WandbMirror) -> None:
+        prefix = "validation/"
+        metrics = {k: v for k, v in self.latest.items() if k.startswith(prefix)}
+        examples = self.data["validation"]
+        pictures = show(self.programs, self.state, examples, metrics, self.step)
+        for name, file in pictures.items():
+            mirror.image(name, file, self.step)
 
     def _loop(self, resident, items) -> None:
         plan = self.plan
@@ -129,9 +154,7 @@ class _Run:
         """Yields what one call of the train program takes, from this step on."""
         examples, data = self.data["train"], self.config.data
         order = pipeline.Order(len(examples), data.batch_size, self.config.seed)
-        rows = pipeline.process_slice(
-            data.batch_size, jax.process_index(), jax.process_count()
-        )
+        rows = sharding.process_rows(self.programs.mesh, data.batch_size)
         if resident is not None:
             each = (order.indices(step) for step in itertools.count(self.step))
         else:

@@ -59,8 +59,7 @@ class Progress:
         done = step - self._start
         left = (time.perf_counter() - self._begun) / max(done, 1) * (self._total - step)
         print(
-            f"step {step}/{self._total}  epoch {epoch}  {numbers}  "
-            f"{_clock(left)} left",
+            f"step {step}/{self._total}  epoch {epoch}  {numbers}  {_clock(left)} left",
             flush=True,
         )
 

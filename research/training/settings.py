@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from research import lookup
-from research.tasks import gradient
+from research.tasks import remat
 from research.training import optimizers, schedules
 
 # What decides how a run is carried out but not what it computes: a run directory may
@@ -31,7 +31,7 @@ _LEGAL = {
     "optimizer.name": optimizers.NAMES,
     "optimizer.decay_mask": tuple(optimizers.DECAY_MASKS),
     "schedule.name": schedules.NAMES,
-    "train.remat": tuple(gradient.REMAT),
+    "train.remat": tuple(remat.POLICIES),
     "train.on_nan": ("stop", "continue"),
     "checkpoint.mode": ("max", "min"),
     "wandb.mode": ("disabled", "offline", "online"),

@@ -117,5 +117,6 @@ def _check_rule(pattern, axes, path, shape, mesh) -> None:
     if not fits:
         raise ValueError(
             f"config.mesh.rules: {pattern!r} -> {axes} does not fit {path} of shape "
-            f"{shape} on {dict(mesh.shape)}; give one axis per dimension that divides it"
+            f"{shape} on {dict(mesh.shape)}; give one axis per dimension that divides "
+            "it"
         )

@@ -63,8 +63,11 @@ def test_it_learns(tmp_path):
         tiny(
             "--config.train.steps=60",
             "--config.checkpoint.every=60",
+            "--config.data.count=1024",
             "--config.model.features=(64,)",
-            "--config.optimizer.learning_rate=0.01",
+            "--config.model.dropout=0.0",
+            "--config.optimizer.name=adamw",
+            "--config.optimizer.learning_rate=0.003",
         ),
         tmp_path,
         ["train"],

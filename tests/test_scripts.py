@@ -1,0 +1,269 @@
+"""Every script as a user starts it: as a subprocess, from another folder."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scripts import app
+
+SCRIPTS = sorted(
+    file.stem
+    for file in (app.ROOT / "scripts").glob("*.py")
+    if file.stem not in ("__init__", "app")
+)
+
+
+def start(script: str, *argv, cwd=None, **env):
+    """Runs scripts/<script>.py on one device, as outside of the tests."""
+    flags = "--xla_backend_optimization_level=0"
+    return subprocess.run(
+        [sys.executable, str(app.ROOT / "scripts" / f"{script}.py"), *map(str, argv)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=os.environ | {"XLA_FLAGS": flags} | env,
+    )
+
+
+@pytest.fixture(scope="module")
+def digits_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    done = start("train", "--config=lenet_digits:quick", f"--workdir={folder}")
+    assert done.returncode == 0, done.stderr
+    assert f"report: {folder}/report.html" in done.stdout
+    return folder
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_comes_in_under_two_seconds(script, tmp_path):
+    began = time.perf_counter()
+    done = start(script, "--help", cwd=tmp_path)
+    assert time.perf_counter() - began < 2
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"usage: {script}.py")
+
+
+@pytest.mark.parametrize("name", app.config_names())
+def test_every_config_trains_evaluates_and_reports_in_its_quick_form(name, tmp_path):
+    folder = tmp_path / "run"
+    argv = (f"--config={name}:quick", "--config.train.steps=4", f"--workdir={folder}")
+    done = start("train", *argv, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = start("evaluate", f"--workdir={folder}", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads(done.stdout.splitlines()[-1])
+    assert set(metrics) >= {"test/loss", "test/accuracy"}
+    page = (folder / "report.html").read_text()
+    assert "test/accuracy" in page or "accuracy" in page
+
+
+def test_evaluation_says_errors_and_enters_the_report(digits_run):
+    done = start("evaluate", f"--workdir={digits_run}", "--split=test")
+    assert done.returncode == 0, done.stderr
+    assert "359 examples" in done.stdout and "errors " in done.stdout
+    stored = json.loads((digits_run / "evaluation" / "test.json").read_text())
+    assert stored["metrics"]["test/accuracy"] > 0.8
+    assert (digits_run / "report.html").stat().st_size > 10_000
+
+
+def test_training_again_does_nothing_more(digits_run):
+    before = (digits_run / "metrics.jsonl").read_text()
+    done = start("train", "--config=lenet_digits:quick", f"--workdir={digits_run}")
+    assert done.returncode == 0, done.stderr
+    assert (digits_run / "metrics.jsonl").read_text() == before
+
+
+def test_predict_names_a_digit(digits_run, tmp_path):
+    from research.data import digits
+
+    example = {
+        k: v[0] for k, v in digits.load("test", image_size=28).gather([0]).items()
+    }
+    file = tmp_path / "digit.png"
+    Image.fromarray(example["image"][..., 0]).save(file)
+    done = start("predict", f"--workdir={digits_run}", file, "--json", "--top=10")
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout.splitlines()[-1])
+    assert row["file"] == str(file)
+    assert sum(c["probability"] for c in row["classes"]) == pytest.approx(1, abs=1e-5)
+    assert row["classes"][0]["class"] == str(example["label"])
+
+
+def test_predict_reads_folders_and_refuses_what_is_no_image(digits_run, tmp_path):
+    for name in ("a.png", "b.png"):
+        Image.fromarray(np.zeros((9, 13), np.uint8)).save(tmp_path / name)
+    done = start("predict", f"--workdir={digits_run}", tmp_path)
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == [
+        str(tmp_path / "a.png"),
+        str(tmp_path / "b.png"),
+    ]
+    (tmp_path / "c.png").write_bytes(b"\x89PNG cut short")
+    done = start("predict", f"--workdir={digits_run}", tmp_path)
+    assert done.returncode == 2
+    assert (
+        done.stderr.count("\n") == 1 and "c.png is not a readable image" in done.stderr
+    )
+
+
+def test_inspect_counts_before_training():
+    done = start("inspect", "--config=lenet_mnist", "--json")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout.splitlines()[-1])
+    assert facts["parameters"]["all"] == 60_000
+    assert facts["data"]["present"] is False
+    assert "config.data.path" in facts["data"]["how to get it"]
+    assert facts["cost"]["operations per device call"] > 1e6
+    # parameters, momentum (float32 each), and two counters with the seed
+    assert facts["cost"]["state bytes"] == pytest.approx(2 * 4 * 60_000, abs=64)
+    assert facts["cost"]["peak bytes per device"] > facts["cost"]["state bytes"]
+
+
+def test_verify_resume_after_a_real_kill():
+    done = start("verify", "resume", "--config=mlp_mnist:quick", "--steps=30")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "equal: resume is bit-exact over 30 steps" in done.stdout
+
+
+def test_verify_data_prints_one_digest():
+    done = start("verify", "data", "--config=lenet_digits")
+    assert done.returncode == 0, done.stderr
+    digests = {line.split()[-1] for line in done.stdout.splitlines()[:4]}
+    assert len(digests) == 1
+
+
+@pytest.mark.slow
+def test_verify_mesh_agrees():
+    done = start("verify", "mesh", "--config=mlp_mnist:quick", "--steps=16")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("equal: ")
+
+
+def test_replay_names_the_operation(tmp_path):
+    folder = tmp_path / "run"
+    done = start(
+        "train",
+        "--config=lenet_digits:quick",
+        f"--workdir={folder}",
+        "--config.optimizer.name=sgd",
+        "--config.optimizer.learning_rate=1e20",
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the loss became nan at step ")
+    done = start("verify", "replay", f"--workdir={folder}", "--step=3")
+    assert done.returncode == 0, done.stderr
+    assert "first bad operation: " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (
+            ["--config.optimizer.learning_rte=1"],
+            "unknown config key 'optimizer.learning_rte'; did you mean "
+            "'optimizer.learning_rate'?",
+        ),
+        (
+            ["--config.model.name=lenett"],
+            "unknown model 'lenett'; did you mean 'lenet'? use one of lenet, mlp",
+        ),
+        (
+            ["--config.data.name=image_folder", "--config.data.path=nowhere"],
+            "data folder nowhere does not exist; set config.data.path to a folder with "
+            "one folder of images per class",
+        ),
+        (
+            ["--config.mesh.data=3"],
+            "config.mesh must multiply to the 1 devices here, got data 3 x fsdp 1 x "
+            "tensor 1; set one axis to -1 to take the rest",
+        ),
+        (
+            ["--config.data.batch_size=5000"],
+            "data.batch_size must be in 1..1079, the size of the training split, got "
+            "5000; use a smaller batch",
+        ),
+        (
+            ["--config.model.num_classes=7"],
+            "config.model.num_classes=7, but the data has 10 classes; leave it out to "
+            "follow the data",
+        ),
+    ],
+    ids=lambda value: value[0].split("=")[0] if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(argv, sentence, tmp_path):
+    base = ("--config=lenet_digits", f"--workdir={tmp_path}")
+    if "image_folder" in argv[0]:
+        base = ("--config=mlp_mnist", f"--workdir={tmp_path}")
+    done = start("train", *base, *argv, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == f"error: {sentence}\n"
+
+
+def test_a_bug_keeps_its_traceback():
+    code = (
+        "from scripts import app\nwith app.one_sentence_errors():\n    int('a bug')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr and "invalid literal for int()" in done.stderr
+
+
+def test_an_unwritable_workdir_is_one_sentence(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    done = start("train", "--config=lenet_digits", f"--workdir={file}/run")
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: the run directory {file}/run cannot be written (Not a directory); "
+        "choose another --workdir\n"
+    )
+
+
+def test_a_full_disk_is_one_sentence(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if not mounted:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        done = start("train", "--config=lenet_digits:quick", f"--workdir={disk}/run")
+        assert done.returncode == 2, done.stderr
+        sentence = done.stderr.splitlines()[-1]
+        assert sentence.startswith(f"error: {disk}/run")
+        assert "cannot be written (No space left on device); make room" in sentence
+        assert "Traceback" not in done.stderr
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_folder_that_is_no_run_is_one_sentence(tmp_path):
+    for script in ("evaluate", "report"):
+        done = start(script, f"--workdir={tmp_path}")
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"error: {tmp_path} holds no config.json, so it is no run directory; give "
+            "the --workdir of a training run\n"
+        )
+
+
+def test_lenet_on_real_mnist_starts(research_data, tmp_path):
+    done = start(
+        "train",
+        "--config=lenet_mnist",
+        f"--config.data.path={pathlib.Path(research_data) / 'mnist'}",
+        "--config.train.steps=20",
+        "--config.train.log_every=10",
+        f"--workdir={tmp_path}",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "validation/accuracy" in done.stdout
