@@ -43,12 +43,12 @@ def get_config() -> ConfigDict:
     config.optimizer = ConfigDict()
     config.optimizer.name = "adamw"  # research/training/optimizers.py lists them
     config.optimizer.learning_rate = 1e-3  # the schedule's peak
-    config.optimizer.weight_decay = 0.0  # decoupled (adamw, lamb, lion), else L2
+    config.optimizer.weight_decay = 0.0  # decoupled (adamw, lamb, lion, muon), or L2
     config.optimizer.decay_mask = "matrices"  # leaves that decay: matrices | all
     config.optimizer.momentum = 0.9  # momentum, nesterov, rmsprop, muon
     config.optimizer.b1 = 0.9  # adam family: decay of the first moment
-    config.optimizer.b2 = 0.999  # adam family: decay of the second moment
-    config.optimizer.eps = 1e-8  # adam family: added to the root
+    config.optimizer.b2 = 0.999  # adam family, rmsprop: of the second moment
+    config.optimizer.eps = 1e-8  # added to the root of the second moment
     config.optimizer.clip_norm = 0.0  # global norm of the gradient; 0: no clipping
 
     config.schedule = ConfigDict()

@@ -6,12 +6,16 @@ import pathlib
 import re
 
 # What a file of each folder must define to count as one of its kind.
-_CONTRACT = {"models": "build", "tasks": "build", "data": "load"}
+_CONTRACT = {
+    "models": r"def build\(\s*variant",
+    "tasks": r"def build\(\s*model",
+    "data": r"def load\(\s*split",
+}
 
 
 def names(kind: str) -> list[str]:
     """Lists what exists: kind is "models", "tasks" or "data"."""
-    contract = re.compile(rf"^def {_CONTRACT[kind]}\(", re.MULTILINE)
+    contract = re.compile(f"^{_CONTRACT[kind]}", re.MULTILINE)
     folder = pathlib.Path(__file__).parent / kind
     return sorted(f.stem for f in folder.glob("*.py") if contract.search(f.read_text()))
 

@@ -41,6 +41,9 @@ class Order:
         # A batch touches at most two epochs.
         self._permutation = functools.lru_cache(maxsize=2)(self._draw)
 
+    def __reduce__(self):  # a cache does not travel to worker processes
+        return Order, (self.count, self.batch_size, self.seed)
+
     def indices(self, step: int) -> np.ndarray:
         """Returns the (B,) int32 examples of batch `step`, step counting from 0."""
         first = step * self.batch_size

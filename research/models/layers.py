@@ -9,7 +9,7 @@ bound, so that a model reads like its paper:
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -61,6 +61,16 @@ def build(
         if name not in fields:
             raise ValueError(_unknown(f"field of {module.__name__}", name, fields))
     return module(**{**variants[variant], **overrides})
+
+
+def check_choice(field: str, value: str, choices: Iterable[str]) -> None:
+    """Checks a field that names one of several forms.
+
+    Raises:
+      ValueError: the value is none of the choices.
+    """
+    if value not in choices:
+        raise ValueError(_unknown(field, value, list(choices)))
 
 
 def _unknown(what: str, name: str, known) -> str:

@@ -66,10 +66,16 @@ def squash(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def uniform(fan_in: int | np.ndarray) -> Callable:
-    """Draws weights from +-2.4 / fan_in, appendix A; an array is per last axis."""
+    """Draws weights from +-2.4 / sqrt(fan_in); an array is per last axis.
+
+    Appendix A prints 2.4 / F_i but asks that all units start with sums of the same
+    standard deviation, which the root gives; without it, two images differ by 2e-4 in
+    F6 and the net learns several times slower.
+    """
 
     def init(key, shape, dtype):
-        return jax.random.uniform(key, shape, dtype, -1, 1) * (2.4 / fan_in)
+        bound = jnp.asarray(np.broadcast_to(2.4 / np.sqrt(fan_in), shape), dtype)
+        return jax.random.uniform(key, shape, dtype, -1, 1) * bound
 
     return init
 
@@ -87,7 +93,10 @@ class Subsampling(nn.Module):
         coefficient = self.param("coefficient", init, shape, self.param_dtype)
         bias = self.param("bias", init, shape, self.param_dtype)
         total = 4 * layers.avg_pool(self.kernels)(x, (2, 2), (2, 2))
-        return total * coefficient.astype(self.dtype) + bias.astype(self.dtype)
+        coefficient, bias = (
+            rearrange(a.astype(self.dtype), "c -> 1 1 1 c") for a in (coefficient, bias)
+        )
+        return coefficient * total + bias
 
 
 class SparseConv(nn.Module):
@@ -119,7 +128,7 @@ class SparseConv(nn.Module):
         y = forms.conv_general_dilated(self.kernels)(
             x, dense, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
         )
-        return y + bias.astype(self.dtype)
+        return y + rearrange(bias.astype(self.dtype), "k -> 1 1 1 k")
 
 
 class LeNet1998(nn.Module):
@@ -139,10 +148,11 @@ class LeNet1998(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "b 32 32 1"], *, train: bool
+        self, x: Float[Array, "b h w c"], *, train: bool
     ) -> Float[Array, "b 10"]:
         """Computes logits; nothing in the net differs in training."""
         del train
+        _check_image(x, 1)
         shared = dict(
             dtype=self.dtype, param_dtype=self.param_dtype, kernels=self.kernels
         )
@@ -160,7 +170,7 @@ class LeNet1998(nn.Module):
         x = rearrange(x, "b 1 1 d -> b d")
         x = squash(dense(84, name="F6", **init(120))(x)).astype(jnp.float32)
         codes = jnp.asarray(bitmaps(), jnp.float32)
-        return -jnp.sum((x[:, None, :] - codes) ** 2, axis=-1)  # Eq. (7)
+        return -jnp.sum((x[:, None] - codes[None]) ** 2, axis=-1)  # Eq. (7)
 
 
 ACTIVATIONS: dict[str, Callable] = {"relu": jax.nn.relu, "tanh": jnp.tanh}
@@ -190,10 +200,11 @@ class LeNet(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "b 32 32 c"], *, train: bool
+        self, x: Float[Array, "b h w c"], *, train: bool
     ) -> Float[Array, "b {self.num_classes}"]:
         """Computes logits; nothing in the net differs in training."""
         del train
+        _check_image(x, x.shape[-1])
         shared = dict(
             dtype=self.dtype, param_dtype=self.param_dtype, kernels=self.kernels
         )
@@ -229,11 +240,20 @@ def build(variant: str, **overrides: Any) -> LeNet1998 | LeNet:
     """
     module = LeNet1998 if variant == "1998" else LeNet
     model = layers.build(module, VARIANTS, variant, overrides)
-    if variant == "1998":
-        if model.num_classes != 10:
-            raise ValueError(
-                "lenet 1998 has codes for the ten digits only, got num_classes="
-                f"{model.num_classes}; use variant 'modern' for other classes"
-            )
-        return model
+    if isinstance(model, LeNet):
+        layers.check_choice("activation", model.activation, ACTIVATIONS)
+        layers.check_choice("pool", model.pool, POOLS)
+    elif model.num_classes != 10:
+        raise ValueError(
+            "lenet 1998 has codes for the ten digits only, got num_classes="
+            f"{model.num_classes}; use variant 'modern' for other classes"
+        )
     return model
+
+
+def _check_image(x: Array, channels: int) -> None:
+    if x.shape[1:] != (32, 32, channels):
+        raise ValueError(
+            f"lenet reads images of shape (32, 32, {channels}), got {x.shape[1:]}; "
+            "pad or resize them"
+        )

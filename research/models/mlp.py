@@ -86,9 +86,5 @@ def build(variant: str, **overrides: Any) -> MLP:
       ValueError: the variant, a field's name or the activation is unknown.
     """
     model = layers.build(MLP, VARIANTS, variant, overrides)
-    if model.activation not in ACTIVATIONS:
-        raise ValueError(
-            f"activation must be one of {', '.join(ACTIVATIONS)}, "
-            f"got {model.activation!r}; choose one of them"
-        )
+    layers.check_choice("activation", model.activation, ACTIVATIONS)
     return model

@@ -37,6 +37,8 @@ RESTART = 75
 _LIFELINE = "MENAGERIE_LIFELINE"
 # From the first such line on, the child's stderr may be the beginning of its end.
 _TROUBLE = re.compile(rb"[EWF]\d{4} .*(coordination_service|preemption_sync|client\.h)")
+# How an exception reads whose cause may be the end of another process.
+_CONNECTION = re.compile("Gloo|NCCL|UNAVAILABLE|DEADLINE_EXCEEDED|ABORTED|CANCELLED")
 _RESUME = (
     "the run is safe up to its last checkpoint, and the same command on all processes "
     "resumes it"
@@ -99,7 +101,7 @@ def joined(config) -> Iterator[bool]:
     except SystemExit as error:
         _leave(error.code)
     except BaseException as error:
-        if _is_collective(error):
+        if _CONNECTION.search(str(error)):
             # JAX finds out which process is gone, and aborts this one.
             time.sleep(2 * config.timeout)
         traceback.print_exception(error)
@@ -139,12 +141,6 @@ def _check_port(address: str) -> None:
 def _reason(error: Exception) -> str:
     number = getattr(error, "errno", None)
     return os.strerror(number) if number else str(error)
-
-
-def _is_collective(error: BaseException) -> bool:
-    import jax
-
-    return isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in str(error)
 
 
 def _leave(code) -> None:
@@ -197,16 +193,17 @@ def _run_child(config) -> int:
 def _pump(stream, held: list[bytes], config) -> None:
     """Passes the child's stderr on, but holds back what may be JAX's last words."""
     since = 0.0
-    for line in iter(stream.readline, b""):
-        if held and time.monotonic() - since > 2 * config.timeout:
-            sys.stderr.buffer.write(b"".join(held))  # it lives on: just a warning
-            held.clear()
-        if held or _TROUBLE.match(line):
-            since = since if held else time.monotonic()
-            held.append(line)
-        else:
-            sys.stderr.buffer.write(line)
-            sys.stderr.flush()
+    with stream:
+        for line in stream:
+            if held and time.monotonic() - since > 2 * config.timeout:
+                sys.stderr.buffer.write(b"".join(held))  # it lives on: just a warning
+                held.clear()
+            if held or _TROUBLE.match(line):
+                since = since if held else time.monotonic()
+                held.append(line)
+            else:
+                sys.stderr.buffer.write(line)
+                sys.stderr.flush()
 
 
 def _explain(code: int, text: str, config, asked: list[int]) -> str | None:

@@ -23,15 +23,12 @@ _DECOUPLED = {
     "adamw": lambda lr, c, decay: optax.adamw(lr, c.b1, c.b2, c.eps, **decay),
     "lamb": lambda lr, c, decay: optax.lamb(lr, c.b1, c.b2, c.eps, **decay),
     "lion": lambda lr, c, decay: optax.lion(lr, c.b1, c.b2, **decay),
-    # Matrices by Newton-Schulz momentum; the other leaves by its inner Adam.
-    "muon": lambda lr, c, decay: contrib.muon(
-        lr,
-        beta=c.momentum,
-        eps=c.eps,
-        weight_decay=decay["weight_decay"],
-        weight_decay_mask=decay["mask"],
-        adam_b1=c.b1,
-        adam_b2=c.b2,
+    # Matrices by Newton-Schulz momentum; the other leaves by its inner Adam. Rate -1
+    # gives its direction, and what `decay` names decays wherever it went.
+    "muon": lambda lr, c, decay: optax.chain(
+        contrib.muon(-1.0, beta=c.momentum, eps=c.eps, adam_b1=c.b1, adam_b2=c.b2),
+        optax.add_decayed_weights(**decay),
+        optax.scale_by_learning_rate(lr),
     ),
 }
 _COUPLED = {
@@ -40,7 +37,9 @@ _COUPLED = {
     "nesterov": lambda lr, c: optax.sgd(lr, momentum=c.momentum, nesterov=True),
     "adam": lambda lr, c: optax.adam(lr, c.b1, c.b2, c.eps),
     "adagrad": lambda lr, c: optax.adagrad(lr, eps=c.eps),
-    "rmsprop": lambda lr, c: optax.rmsprop(lr, c.b2, c.eps, momentum=c.momentum),
+    "rmsprop": lambda lr, c: optax.rmsprop(
+        lr, c.b2, c.eps, eps_in_sqrt=False, momentum=c.momentum
+    ),
 }
 NAMES = (*_COUPLED, *_DECOUPLED)
 

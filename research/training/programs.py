@@ -51,9 +51,11 @@ class Programs:
             shapes,
             self.state_sharding,
         )
-        self._batch = sharding.batch_sharding(self.mesh)
-        self._replicated = sharding.replicated(self.mesh)
         self._per_call = experiment.plan.per_call
+        self._batch = sharding.batch_sharding(self.mesh)
+        stacked = int(self._per_call > 1)
+        self._item = sharding.batch_sharding(self.mesh, leading=stacked)
+        self._replicated = sharding.replicated(self.mesh)
         self._train = None
         self._names = {}  # of the packed metrics, known once traced
         self._seen = {}  # shapes of the last batch
@@ -123,7 +125,7 @@ class Programs:
         if self._train is None:
             self._train = self._compile_train()
         self._watch("train", item)
-        return self._train(state, data, self._put(item, self._item_sharding()))
+        return self._train(state, data, self._put(item, self._item))
 
     def eval(self, state, batch) -> jax.Array:
         """Measures one stored batch with mask; returns (metrics, 2), see `unpack`."""
@@ -174,10 +176,9 @@ class Programs:
                 body, state, item, unroll=self._unroll(body, state, item)
             )
 
-        item_sharding = self._item_sharding()
         return jax.jit(
             call,
-            in_shardings=(self.state_sharding, self._replicated, item_sharding),
+            in_shardings=(self.state_sharding, self._replicated, self._item),
             out_shardings=(self.state_sharding, self._replicated),
             donate_argnums=0,
         )
@@ -187,9 +188,6 @@ class Programs:
         first = jax.tree.map(lambda x: x[0], items)
         convolves = "conv_general_dilated" in str(jax.make_jaxpr(body)(state, first))
         return self._per_call if convolves and jax.default_backend() == "cpu" else 1
-
-    def _item_sharding(self):
-        return sharding.batch_sharding(self.mesh, leading=int(self._per_call > 1))
 
     def _eval_step(self, state, batch):
         metrics = self.experiment.task.eval_step(
@@ -208,7 +206,7 @@ class Programs:
     def _watch(self, what: str, item) -> None:
         """Reports a batch of another shape: it compiles the program again."""
         items = item.items() if isinstance(item, dict) else [("indices", item)]
-        now = {name: (x.shape, str(x.dtype)) for name, x in items}
+        now = {name: (x.shape, x.dtype) for name, x in items}
         before = self._seen.setdefault(what, now)
         if now != before:
             changed = [n for n in {*now, *before} if now.get(n) != before.get(n)]

@@ -8,6 +8,7 @@ Every schedule first rises linearly from 0 over `warmup_steps` (w), then:
   inverse_sqrt  peak * sqrt(w / t) (Vaswani et al. 2017, Eq. 3)
 """
 
+import jax.numpy as jnp
 import optax
 
 from research import lookup
@@ -60,12 +61,18 @@ def make(
         "constant": lambda: optax.constant_schedule(peak),
         "linear": lambda: optax.linear_schedule(peak, peak * end_factor, rest),
         "cosine": lambda: optax.cosine_decay_schedule(peak, rest, end_factor),
-        "step": lambda: optax.piecewise_constant_schedule(
-            peak, {round(b * total_steps) - warmup_steps: factor for b in boundaries}
+        "step": lambda: _step(
+            peak, [round(b * total_steps) - warmup_steps for b in boundaries], factor
         ),
-        "inverse_sqrt": lambda: lambda t: peak * (1 + t / warmup_steps) ** -0.5,
+        "inverse_sqrt": lambda: (
+            lambda t: peak * (1 + jnp.maximum(t, 0) / warmup_steps) ** -0.5
+        ),
     }[name]()
     if warmup_steps == 0:
         return after
     rise = optax.linear_schedule(0.0, peak, warmup_steps)
     return optax.join_schedules([rise, after], [warmup_steps])
+
+
+def _step(peak, steps: list[int], factor: float) -> optax.Schedule:
+    return lambda t: peak * factor ** sum(t >= step for step in steps)

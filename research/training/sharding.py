@@ -82,9 +82,12 @@ def state_sharding(abstract_state, mesh: Mesh, rules=()):
       The same pytree of NamedSharding.
 
     Raises:
-      ValueError: a rule names an unknown axis, or does not fit the leaf it matches.
+      ValueError: a rule matches nothing, names an unknown axis or one twice, or does
+        not fit a leaf that it matches.
     """
     paths = [path for path, _ in state_lib.named_leaves(abstract_state)]
+    for pattern, _ in rules:
+        _check_pattern(pattern, paths)
     leaves, treedef = jax.tree.flatten(abstract_state)
     specs = [_spec(p, x.shape, mesh, rules) for p, x in zip(paths, leaves, strict=True)]
     return treedef.unflatten([NamedSharding(mesh, spec) for spec in specs])
@@ -103,12 +106,34 @@ def _spec(path: str, shape: tuple[int, ...], mesh: Mesh, rules) -> PartitionSpec
     return PartitionSpec(*["fsdp" if i == widest else None for i in range(len(shape))])
 
 
+def _check_pattern(pattern: str, paths: list[str]) -> None:
+    try:
+        found = any(re.search(pattern, path) for path in paths)
+    except re.error as error:
+        raise ValueError(
+            f"config.mesh.rules: {pattern!r} is no regular expression ({error}); "
+            "correct it"
+        ) from error
+    if not found:
+        raise ValueError(
+            f"config.mesh.rules: {pattern!r} matches no parameter; correct it, or see "
+            "the paths that scripts/inspect.py lists"
+        )
+
+
 def _check_rule(pattern, axes, path, shape, mesh) -> None:
     unknown = [axis for axis in axes if axis is not None and axis not in AXES]
     if unknown:
         raise ValueError(
             f"config.mesh.rules: {pattern!r} names axis {unknown[0]!r}; "
             f"use {', '.join(AXES)} or None"
+        )
+    named = [axis for axis in axes if axis is not None]
+    twice = [axis for axis in AXES if named.count(axis) > 1]
+    if twice:
+        raise ValueError(
+            f"config.mesh.rules: {pattern!r} names axis {twice[0]!r} twice; split one "
+            "dimension by it"
         )
     fits = len(axes) == len(shape) and all(
         axis is None or length % mesh.shape[axis] == 0
