@@ -24,6 +24,7 @@ class Classification:
     model: nn.Module
     tx: optax.GradientTransformation
     label_smoothing: float
+    rejection: float
     input: str
     options: gradient.Options
 
@@ -71,7 +72,7 @@ class Classification:
         k = logits.shape[-1]
         target = label if label.ndim == 2 else jax.nn.one_hot(label, k)
         target = optax.smooth_labels(target, smoothing)  # eps / k on every class
-        loss = optax.softmax_cross_entropy(logits, target)
+        loss = optax.softmax_cross_entropy(*self._with_rejection(logits, target))
         hard = label.argmax(-1) if label.ndim == 2 else label
         metrics = {
             "loss": ((loss * mask).sum(), mask.sum()),
@@ -81,6 +82,14 @@ class Classification:
             metrics["accuracy_top5"] = accuracy.top_k(logits, hard, mask, k=5)
         return metrics
 
+    def _with_rejection(self, logits, target):
+        """Appends the constant logit of "none of the classes", never the target."""
+        if not self.rejection:
+            return logits, target
+        column = (*logits.shape[:-1], 1)
+        logits = jnp.concatenate([logits, jnp.full(column, -self.rejection)], axis=-1)
+        return logits, jnp.concatenate([target, jnp.zeros(column)], axis=-1)
+
 
 def build(
     model: nn.Module,
@@ -88,6 +97,7 @@ def build(
     options: gradient.Options,
     *,
     label_smoothing: float = 0.0,
+    rejection: float = 0.0,
     input: str = "image",
 ) -> Classification:
     """Builds the task.
@@ -97,13 +107,19 @@ def build(
       tx: the optimizer.
       options: switches of the gradient step.
       label_smoothing: share of the target spread over all k classes, in [0, 1).
+      rejection: j > 0 adds exp(-j) to the softmax's sum, the weight of an image that
+        shows no class, as Eq. (9) of LeCun et al. (1998) does; 0 adds nothing.
       input: name of the batch's feature that the model reads.
 
     Raises:
-      ValueError: label_smoothing out of range.
+      ValueError: label_smoothing or rejection out of range.
     """
     if not 0 <= label_smoothing < 1:
         raise ValueError(
             f"label_smoothing must be in [0, 1), got {label_smoothing}; 0.1 is usual"
         )
-    return Classification(model, tx, label_smoothing, input, options)
+    if rejection < 0:
+        raise ValueError(
+            f"rejection must be at least 0, got {rejection}; 0 switches it off"
+        )
+    return Classification(model, tx, label_smoothing, rejection, input, options)

@@ -1,12 +1,13 @@
 """Keeps checkpoints of a run: the newest ones and the best, written in the background.
 
-A thin layer over Orbax. Each checkpoint holds the whole TrainState and a small JSON
-record: the config's digest and the metric sums of the window that is not logged yet,
-so that resuming continues even an average that was half done.
+A thin layer over Orbax. Each checkpoint holds the whole TrainState, its small leaves
+packed, and a JSON record with the metric sums of the window that is not logged yet, so
+that resuming continues even an average that was half done.
 """
 
 import contextlib
 import errno
+import json
 import logging
 import os
 import pathlib
@@ -15,7 +16,9 @@ import shutil
 import jax
 import orbax.checkpoint as ocp
 
-_STATE, _RECORD = "state", "record"
+from research.training import packing
+
+_STATE, _INDEX = "state", "packed"
 
 
 def folder_of(workdir: pathlib.Path) -> pathlib.Path:
@@ -108,15 +111,14 @@ class Checkpoints:
         """
         if step in self._manager.all_steps():
             return
-        items = {
-            _STATE: ocp.args.StandardSave(state),
-            _RECORD: ocp.args.JsonSave(record),
-        }
+        items = {_STATE: ocp.args.StandardSave(packing.pack(state))}
+        record = record | {_INDEX: packing.index(state)}
         with self._full_disk_named():
             self._manager.save(
                 step,
                 args=ocp.args.Composite(**items),
                 metrics={"step": step} | (metrics or {}),  # without any, all are kept
+                custom_metadata=json.loads(json.dumps(record)),  # written later on
             )
 
     def reached_preemption(self, step: int) -> bool:
@@ -134,12 +136,13 @@ class Checkpoints:
         Returns:
           (state, record)
         """
-        items = {
-            _STATE: ocp.args.StandardRestore(abstract_state),
-            _RECORD: ocp.args.JsonRestore(),
-        }
+        stored = packing.abstract(abstract_state)
+        record = dict(self._manager.metadata(step).custom_metadata)
+        if record.pop(_INDEX) != packing.index(abstract_state):
+            raise ValueError("it holds leaves of other names or shapes")
+        items = {_STATE: ocp.args.StandardRestore(stored)}
         restored = self._manager.restore(step, args=ocp.args.Composite(**items))
-        return restored[_STATE], restored[_RECORD]
+        return packing.unpack(restored[_STATE], abstract_state), record
 
     def restore_newest(self, abstract_state):
         """Reads the newest checkpoint that is whole.

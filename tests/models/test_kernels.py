@@ -1,0 +1,185 @@
+"""Every form equals the operation that it replaces, in value and in gradient.
+
+Tolerance 1e-5 of the largest value: the order of float32 sums differs.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from research.models import kernels
+
+NHWC = ("NHWC", "HWIO", "NHWC")
+
+
+def _normal(*shape):
+    generator = np.random.default_rng(sum(shape))
+    return jnp.asarray(generator.normal(size=shape), jnp.float32)
+
+
+def _value_and_gradients(function, *args):
+    value, pull = jax.vjp(function, *args)
+    cotangent = jnp.cos(jnp.arange(value.size, dtype=value.dtype))
+    return value, pull(cotangent.reshape(value.shape))
+
+
+def _assert_equal(auto, native, *args):
+    ours = jax.jit(lambda *a: _value_and_gradients(auto, *a))(*args)
+    theirs = jax.jit(lambda *a: _value_and_gradients(native, *a))(*args)
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * (1 + jnp.abs(b).max()))
+
+
+def _convolutions(strides=(1, 1), padding="VALID", **options):
+    def bind(mode):
+        form = kernels.conv_general_dilated(mode)
+        options.setdefault("dimension_numbers", NHWC)
+        return lambda x, w: form(x, w, strides, padding, **options)
+
+    return bind("auto"), bind("native")
+
+
+def _lowered(function, platform, *args):
+    traced = jax.jit(function).trace(*args)
+    return traced.lower(lowering_platforms=(platform,)).as_text()
+
+
+@pytest.mark.parametrize(
+    "image, kernel, padding",
+    [
+        ((32, 32, 1), (5, 5, 1, 6), "VALID"),  # LeNet C1
+        ((14, 14, 6), (5, 5, 6, 16), "VALID"),  # LeNet C3
+        ((8, 8, 3), (3, 3, 3, 8), "SAME"),
+        ((9, 10, 2), (3, 5, 2, 3), [(1, 0), (2, 2)]),
+        ((5, 5, 16), (5, 5, 16, 12), "VALID"),  # LeNet C5, the whole map
+    ],
+)
+def test_convolution_by_products_equals_native(image, kernel, padding):
+    x, w = _normal(2, *image), _normal(*kernel)
+    auto, native = _convolutions(padding=padding)
+    assert "stablehlo.convolution" not in _lowered(auto, "cpu", x, w)
+    _assert_equal(auto, native, x, w)
+
+
+@pytest.mark.parametrize(
+    "image, kernel, options",
+    [
+        ((8, 8, 2), (3, 3, 2, 4), dict(strides=(2, 2))),
+        ((8, 8, 2), (3, 3, 2, 4), dict(rhs_dilation=(2, 2))),
+        ((8, 8, 2), (3, 3, 2, 4), dict(lhs_dilation=(2, 1), padding=[(0, 0), (1, 1)])),
+        ((8, 8, 2), (3, 3, 1, 4), dict(feature_group_count=2)),
+        ((8, 8, 2), (3, 3, 2, 4), dict(batch_group_count=2)),
+        ((8, 9, 2), (3, 3, 2, 4), {}),  # an odd number of columns
+        ((9, 9, 2), (2, 2, 2, 4), {}),  # an even kernel
+        ((8, 8, 16), (3, 3, 16, 16), {}),  # many channels
+        ((8, 8, 2), (1, 1, 2, 4), {}),
+        ((2, 8, 3), (3, 3, 8, 4), dict(dimension_numbers=("NCHW", "HWIO", "NCHW"))),
+    ],
+)
+def test_other_convolutions_stay_native(image, kernel, options):
+    if "dimension_numbers" in options:
+        image = (kernel[2], 8, 8)
+    x, w = _normal(2, *image), _normal(*kernel)
+    auto, native = _convolutions(**options)
+    assert _lowered(auto, "cpu", x, w) == _lowered(native, "cpu", x, w)
+
+
+def test_convolution_along_one_axis_stays_native():
+    x, w = _normal(2, 8, 2), _normal(3, 2, 4)
+    auto, native = _convolutions((1,), dimension_numbers=("NHC", "HIO", "NHC"))
+    np.testing.assert_array_equal(auto(x, w), native(x, w))
+
+
+def test_product_equals_native():
+    x, w = _normal(7, 5), _normal(5, 3)
+    dimensions = (((1,), (0,)), ((), ()))
+
+    def bind(mode):
+        form = kernels.dot_general(mode)
+        return lambda x, w: form(x, w, dimensions, precision=lax.Precision.HIGHEST)
+
+    _assert_equal(bind("auto"), bind("native"), x, w)
+
+
+@pytest.mark.parametrize("pool", [kernels.max_pool, kernels.avg_pool])
+@pytest.mark.parametrize(
+    "image, window, options",
+    [
+        ((8, 6, 3), (2, 2), dict(strides=(2, 2))),
+        ((9, 7, 2), (2, 2), dict(strides=(2, 2))),  # a row and a column left over
+        ((9, 8, 2), (3, 2), dict(strides=(3, 2))),
+        ((8, 8, 2), (2, 2), {}),  # strides of one
+        ((8, 8, 2), (3, 3), dict(strides=(2, 2), padding="SAME")),
+        ((8, 8, 2), (2, 2), dict(strides=(2, 2), padding=((1, 1), (1, 1)))),
+    ],
+)
+def test_pooling_equals_native(pool, image, window, options):
+    # Rounded, so that windows hold equal values: the gradient goes to the first.
+    x = jnp.round(_normal(2, *image))
+    auto, native = pool("auto"), pool("native")
+    _assert_equal(
+        lambda x: auto(x, window, **options), lambda x: native(x, window, **options), x
+    )
+
+
+def test_a_maximum_does_not_hide_what_is_not_a_number():
+    x = jnp.zeros((1, 2, 2, 1)).at[0, 1, 0, 0].set(jnp.nan)
+    assert jnp.isnan(kernels.max_pool("auto")(x, (2, 2), (2, 2))).all()
+
+
+@pytest.mark.parametrize("pool", [kernels.max_pool, kernels.avg_pool])
+def test_pooling_has_forward_mode_and_batching(pool):
+    x, t = _normal(3, 4, 4, 2), _normal(3, 4, 4, 3)[..., :2]
+
+    def auto(x):
+        return pool("auto")(x, (2, 2), (2, 2))
+
+    def native(x):
+        return pool("native")(x, (2, 2), (2, 2))
+
+    np.testing.assert_allclose(
+        jax.jvp(auto, (x,), (t,))[1], jax.jvp(native, (x,), (t,))[1], rtol=1e-6
+    )
+    each = jax.vmap(jax.grad(lambda x: jnp.sum(auto(x[None]) ** 2)))(x)
+    whole = jax.grad(lambda x: jnp.sum(native(x) ** 2))(x)
+    np.testing.assert_allclose(each, whole, rtol=1e-6)
+
+
+def test_bfloat16_stays_bfloat16():
+    x, w = (
+        _normal(2, 8, 8, 1).astype("bfloat16"),
+        _normal(3, 3, 1, 4).astype("bfloat16"),
+    )
+    auto, _ = _convolutions()
+    y = kernels.max_pool("auto")(auto(x, w), (2, 2), (2, 2))
+    assert kernels.avg_pool("auto")(y, (3, 3), (3, 3)).dtype == jnp.bfloat16
+
+
+def test_other_platforms_run_the_native_operation():
+    x, w = _normal(2, 14, 14, 6), _normal(5, 5, 6, 16)
+    auto, _ = _convolutions()
+    for platform in ("cuda", "tpu"):
+        text = _lowered(auto, platform, x, w)
+        assert text.count("stablehlo.convolution") == 1
+        assert "dot_general" not in text and "optimization_barrier" not in text
+
+
+@pytest.mark.parametrize(
+    "choose",
+    [
+        kernels.dot_general,
+        kernels.conv_general_dilated,
+        kernels.max_pool,
+        kernels.avg_pool,
+    ],
+)
+def test_an_unknown_mode_is_refused(choose):
+    with pytest.raises(ValueError) as error:
+        choose("fast")
+    assert str(error.value) == (
+        "kernels must be one of auto, native, got 'fast'; "
+        "use 'auto' unless you compare the two"
+    )

@@ -1,0 +1,97 @@
+"""What is packed comes back bit for bit, on any mesh, and is few arrays."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import NamedSharding, PartitionSpec
+
+from research.training import checkpoint, packing, sharding
+from research.training import state as states
+
+
+def tree():
+    rng = np.random.default_rng(0)
+    return {
+        "large": jnp.asarray(rng.normal(size=(2**16,)), jnp.float32),
+        "small": {
+            "a": jnp.asarray(rng.normal(size=(3, 5)), jnp.float32),
+            "b": jnp.asarray(rng.normal(size=(8, 8)), jnp.float32),
+            "half": jnp.asarray(rng.normal(size=(4,)), jnp.bfloat16),
+        },
+        "step": jnp.int32(7),
+        "nothing": None,
+    }
+
+
+def test_it_comes_back_bit_for_bit():
+    before = tree()
+    after = packing.unpack(packing.pack(before), jax.eval_shape(tree))
+    assert jax.tree.structure(after) == jax.tree.structure(before)
+    assert states.digest(after) == states.digest(before)
+
+
+def test_small_leaves_share_an_array_per_dtype():
+    stored = packing.pack(tree())
+    assert {k: v.shape for k, v in stored["packed"].items()} == {
+        "float32": (15 + 64,),
+        "bfloat16": (4,),
+        "int32": (1,),
+    }
+    assert list(stored["whole"]) == ["large"]
+    assert packing.index(tree())["float32"] == [
+        ["small.a", [3, 5]],
+        ["small.b", [8, 8]],
+    ]
+
+
+def test_abstract_describes_what_is_stored():
+    described = packing.abstract(jax.eval_shape(tree))
+    stored = packing.pack(tree())
+    shapes = [
+        [(x.shape, x.dtype) for x in jax.tree.leaves(each)]
+        for each in (described, stored)
+    ]
+    assert shapes[0] == shapes[1]
+
+
+def test_a_checkpoint_of_one_mesh_restores_on_another(tmp_path):
+    def on(mesh, spec):
+        return jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(
+                x.shape, x.dtype, sharding=NamedSharding(mesh, spec(x))
+            ),
+            jax.eval_shape(tree),
+        )
+
+    split = sharding.make_mesh({"data": 1, "fsdp": 8, "tensor": 1})
+
+    def split_first(x):
+        fits = x.ndim and x.shape[0] % 8 == 0
+        return PartitionSpec("fsdp") if fits else PartitionSpec()
+
+    across = on(split, split_first)
+    whole = sharding.make_mesh({"data": 8, "fsdp": 1, "tensor": 1})
+    copied = on(whole, lambda x: PartitionSpec())
+    state = jax.tree.map(lambda x, a: jax.device_put(x, a.sharding), tree(), across)
+    with checkpoint.Checkpoints(tmp_path / "c") as saved:
+        saved.save(1, state, {"note": [0.1, 2]})
+        saved.wait()
+        for target in (across, copied):
+            restored, record = saved.restore(1, target)
+            assert record == {"note": [0.1, 2]}
+            assert states.digest(restored) == states.digest(tree())
+            for leaf, asked in zip(
+                jax.tree.leaves(restored), jax.tree.leaves(target), strict=True
+            ):
+                assert leaf.sharding.is_equivalent_to(asked.sharding, leaf.ndim)
+
+
+def test_another_structure_is_refused(tmp_path):
+    other = jax.eval_shape(lambda: tree() | {"more": jnp.zeros(3)})
+    with checkpoint.Checkpoints(tmp_path / "c") as saved:
+        saved.save(1, tree(), {})
+        saved.wait()
+        with pytest.raises(ValueError) as error:
+            saved.restore(1, other)
+    assert str(error.value) == "it holds leaves of other names or shapes"
