@@ -1,1 +1,1 @@
-"""One experiment per file: `get_config(arg)` is `base.get_config()` plus differences."""
+"""One experiment per file: `get_config(arg)` is that of base plus differences."""

@@ -1,4 +1,4 @@
-"""LeNet-5 as published (LeCun, Bottou, Bengio & Haffner 1998) on MNIST: 60,000 parameters.
+"""LeNet-5 as published (LeCun et al. 1998) on MNIST: 60,000 parameters.
 
 Paper: Gradient-Based Learning Applied to Document Recognition, section III and Fig. 9,
 test error 0.95 % without distortions, https://doi.org/10.1109/5.726791

@@ -1,7 +1,8 @@
-"""LeNet-5 as it is taught today (dense C3, ReLU, max-pooling) on MNIST: 61,706 parameters.
+"""LeNet-5 as it is built today, on MNIST: 61,706 parameters.
 
-Paper: LeCun, Bottou, Bengio & Haffner 1998; this variant has no published number of its
-own. python scripts/train.py --config=configs/lenet_modern_mnist.py
+Paper: LeCun, Bottou, Bengio & Haffner 1998; this variant (dense C3, ReLU, max-pooling)
+has no published number of its own.
+python scripts/train.py --config=configs/lenet_modern_mnist.py
 --config.data.path=FOLDER (the four idx .gz files). Hardware: 2 CPU cores.
 """
 

@@ -1,1 +1,1 @@
-"""Menagerie: every architecture of the standard zoo in JAX, trained with one command."""
+"""Menagerie: the standard zoo of architectures in JAX, trained with one command."""

@@ -66,8 +66,8 @@ def one_sentence_errors():
             raise
         where = error.filename or "a file of the run"
         _leave(
-            f"{where} cannot be written ({error.strerror}); make room or choose another "
-            "--workdir; the same command resumes from the last checkpoint"
+            f"{where} cannot be written ({error.strerror}); make room or choose "
+            "another --workdir; the same command resumes from the last checkpoint"
         )
 
 

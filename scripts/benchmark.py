@@ -266,7 +266,7 @@ def _in_memory(batch: int):
 
 
 def _dataloader(batch: int):
-    """Yields what pytorch/examples/mnist reads: PIL image, tensor, normalise, collate."""
+    """Yields what pytorch/examples/mnist reads: PIL, tensor, normalise, collate."""
     import numpy as np
     import torch
     from PIL import Image

@@ -52,11 +52,12 @@ def measure(folder, split, which, config_argv=(), quiet=False) -> dict[str, floa
     config = app.override_run_config(run.read_config(folder), config_argv)
     opened = run.open_run(folder, config, which)
     examples = experiment.open_data(config, (split,))[split]
-    if dict(examples.spec.features) != dict(opened.programs.experiment.spec.features):
+    found, expected = examples.spec, opened.programs.experiment.spec
+    if found != expected:
         raise ValueError(
-            f"the data at {config.data.path} has {dict(examples.spec.features)}, the run "
-            f"was trained on {dict(opened.programs.experiment.spec.features)}; give the "
-            "same data with --config.data.path=FOLDER"
+            f"the data at {config.data.path!r} has {_form(found)}, but the run was "
+            f"trained on {_form(expected)}; name the same data with "
+            "--config.data.path=FOLDER"
         )
     averages = evaluation.evaluate(opened.programs, opened.state, examples)
     metrics = {f"{split}/{name}": value for name, value in averages.items()}
@@ -82,6 +83,11 @@ def measure(folder, split, which, config_argv=(), quiet=False) -> dict[str, floa
             print(f"errors {wrong} of {len(examples)} ({1 - accuracy:.2%})")
         print(f"report: {page}")
     return metrics
+
+
+def _form(spec) -> str:
+    features = (f"{name} {f.shape} {f.dtype}" for name, f in spec.features.items())
+    return f"{', '.join(features)} and {spec.num_classes} classes"
 
 
 if __name__ == "__main__":

@@ -69,8 +69,8 @@ def _predict(options, config_argv, files) -> list[dict]:
     spec = opened.programs.experiment.spec
     if "image" not in spec.features:
         raise ValueError(
-            f"{folder} was trained on {', '.join(spec.features)}, not on images; predict "
-            "takes image files"
+            f"{folder} was trained on {', '.join(spec.features)}, not on images; "
+            "predict takes image files"
         )
     height, width, channels = spec.features["image"].shape
     pixels = [images.decode(file, (height, width), channels) for file in files]

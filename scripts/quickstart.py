@@ -2,8 +2,8 @@
 
   make quickstart      or: python scripts/quickstart.py
 
-1,797 images that scikit-learn carries, no download: trains on 1,079 of them, chooses the
-checkpoint on 359 others, and reads the 359 of the test split once, at the end.
+1,797 images that scikit-learn carries, no download: trains on 1,079 of them, chooses
+the checkpoint on 359 others, and reads the 359 of the test split once, at the end.
 """
 
 import sys
@@ -40,9 +40,8 @@ def main(argv: list[str]) -> None:
     print(f"\n3. Predicting (python scripts/predict.py --workdir={folder} {image})")
     predict.main([f"--workdir={folder}", str(image)])
 
-    print(
-        f"\nTest accuracy {metrics['test/accuracy']:.2%} after {seconds:.0f} s of training."
-    )
+    accuracy = f"{metrics['test/accuracy']:.2%}"
+    print(f"\nTest accuracy {accuracy} after {seconds:.0f} s of training.")
     print(f"Everything is in {folder}; open {folder / 'report.html'} in a browser.")
 
 

@@ -120,13 +120,13 @@ def test_configs_load_without_jax():
         ),
         (
             "data.batch_size=0",
-            "config.data.batch_size must be at least 1, got 0; correct it in the config "
-            "or on the command line",
+            "config.data.batch_size must be at least 1, got 0; correct it in the "
+            "config or on the command line",
         ),
         (
             "data.holdout=1.5",
-            "config.data.holdout must be in 0.0..0.9, got 1.5; correct it in the config "
-            "or on the command line",
+            "config.data.holdout must be in 0.0..0.9, got 1.5; correct it in the "
+            "config or on the command line",
         ),
         (
             "train.accumulate=3",

@@ -234,7 +234,7 @@ def _max_windows_jvp(window, primals, tangents):
     best = _max_windows(window, *primals)
     corners = _corners(*primals, window)
     winner = jnp.full(best.shape, len(corners) - 1, jnp.int8)
-    for place in range(len(corners) - 1):  # of equal values the first wins
+    for place in range(len(corners) - 2, -1, -1):  # of equal values the first wins
         winner = jnp.where(corners[place] == best, jnp.int8(place), winner)
     winner = rearrange(_hold(winner), "b h w c -> b h 1 w 1 c")
     places = jnp.arange(len(corners), dtype=jnp.int8)

@@ -110,8 +110,8 @@ def _check_channels(data, spec: source.Spec) -> None:
     channels = spec.features["image"].shape[-1] if "image" in spec.features else 1
     if len(data.mean) not in (1, channels):
         raise ValueError(
-            f"config.data.mean and std have {len(data.mean)} values, but the images have "
-            f"{channels} channels; give one value or {channels}"
+            f"config.data.mean and std have {len(data.mean)} values, but the images "
+            f"have {channels} channels; give one value or {channels}"
         )
 
 

@@ -187,8 +187,8 @@ class _Run:
         return (
             f"the loss became {loss} at step {step}"
             + (f", and by step {self.step} so did {named}" if leaves else "")
-            + "; lower the learning rate or set train.clip_norm, and see where it comes "
-            f"from with: python scripts/verify.py replay --workdir={self.folder} "
+            + "; lower the learning rate or set optimizer.clip_norm, and see where it "
+            f"comes from with: python scripts/verify.py replay --workdir={self.folder} "
             f"--step={step}"
         )
 

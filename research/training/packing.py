@@ -1,8 +1,8 @@
 """Packs a tree's many small leaves into one array per dtype, for storage.
 
 Writing a leaf costs about 2 ms of a core whatever its size: a LeNet has 24 leaves of a
-few kB. Which leaves are packed depends on their shapes alone, never on the mesh, so that
-a checkpoint restores on any.
+few kB. Which leaves are packed depends on their shapes alone, never on the mesh, so
+that a checkpoint restores on any.
 """
 
 import functools

@@ -74,7 +74,7 @@ class Programs:
 
     def init(self, seed: int):
         """Draws the initial state, each device its own share of it."""
-        # On CPU, XLA's optimisation takes far longer than running this once unoptimised.
+        # On CPU, optimising this takes far longer than running it once unoptimised.
         cpu = jax.default_backend() == "cpu"
         options = {"xla_backend_optimization_level": 0} if cpu else {}
         compiled = (
@@ -138,7 +138,7 @@ class Programs:
         return {name: np.asarray(value) for name, value in out.items()}
 
     def unpack(self, what: str, packed) -> dict[str, tuple[float, float]]:
-        """Names what `train` (one step of it) or `eval` packed: name -> (sum, weight)."""
+        """Names what `train` (a step of it) or `eval` packed: name -> (sum, weight)."""
         pairs = zip(self._names[what], np.asarray(packed), strict=True)
         return {name: (float(total), float(weight)) for name, (total, weight) in pairs}
 
@@ -184,7 +184,7 @@ class Programs:
         )
 
     def _unroll(self, body, state, items) -> int:
-        """Avoids a loop where it is slow: XLA:CPU convolutions take 3-6x longer in one."""
+        """Avoids a loop where it is slow: XLA:CPU convolves 3-6x slower in one."""
         first = jax.tree.map(lambda x: x[0], items)
         convolves = "conv_general_dilated" in str(jax.make_jaxpr(body)(state, first))
         return self._per_call if convolves and jax.default_backend() == "cpu" else 1
@@ -222,8 +222,8 @@ def _check_batch(mesh, key: str, size: int) -> None:
     shares = mesh.shape["data"] * mesh.shape["fsdp"]
     if size % shares:
         raise ValueError(
-            f"config.data.{key}={size} must be a multiple of {shares}, the devices that "
-            f"share a batch; use {-(-size // shares) * shares}"
+            f"config.data.{key}={size} must be a multiple of {shares}, the devices "
+            f"that share a batch; use {-(-size // shares) * shares}"
         )
 
 

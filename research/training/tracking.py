@@ -47,7 +47,7 @@ class MetricsFile:
 
 
 def read(path: pathlib.Path) -> list[dict]:
-    """Reads the rows of a metrics.jsonl; a last line cut short by a kill is left out."""
+    """Reads the rows of a metrics.jsonl but for a last line cut short by a kill."""
     rows = []
     if path.exists():
         for line in path.read_text().splitlines():

@@ -22,7 +22,7 @@ def _never_stops_training(method):
 
 
 class WandbMirror:
-    """One W&B run per run directory; its id is stored, so that resuming continues it."""
+    """One W&B run per run directory; its id is stored, so resuming continues it."""
 
     def __init__(self, settings, config, name, folder: pathlib.Path, active=True):
         """Starts the mirror, or does nothing where `settings.mode` is "disabled".
