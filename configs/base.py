@@ -16,7 +16,17 @@ def get_config() -> ConfigDict:
     config = ConfigDict()
     config.name = ""  # of the run; empty: the config file's name
     config.seed = 0  # of parameters, data order and every random draw
+    _add_experiment(config)
+    _add_training(config)
+    _add_machinery(config)
+    config.lock()
+    for group in OPEN_GROUPS:
+        config[group].unlock()
+    return config
 
+
+def _add_experiment(config: ConfigDict) -> None:
+    """Adds what is learned: model, task and data."""
     config.model = ConfigDict()
     config.model.name = "mlp"  # research/models/<name>.py
     config.model.variant = "debug"  # a row of that file's VARIANTS
@@ -40,6 +50,9 @@ def get_config() -> ConfigDict:
     config.data.cache_limit = 8.0  # GiB decoded; larger data is streamed instead
     config.data.workers = 0  # decoding processes for streamed data (Grain)
 
+
+def _add_training(config: ConfigDict) -> None:
+    """Adds how it is learned: optimizer, schedule, loop."""
     config.optimizer = ConfigDict()
     config.optimizer.name = "adamw"  # research/training/optimizers.py lists them
     config.optimizer.learning_rate = 1e-3  # the schedule's peak
@@ -69,6 +82,9 @@ def get_config() -> ConfigDict:
     config.train.remat = "none"  # recompute in the backward pass: none | dots | full
     config.train.on_nan = "stop"  # non-finite loss: stop | continue
 
+
+def _add_machinery(config: ConfigDict) -> None:
+    """Adds what a run leaves behind and where it runs."""
     config.checkpoint = ConfigDict()
     config.checkpoint.every = 0  # steps; 0: at every evaluation
     config.checkpoint.keep = 2  # newest checkpoints kept
@@ -93,7 +109,6 @@ def get_config() -> ConfigDict:
     config.wandb.project = "menagerie"
     config.wandb.group = ""  # runs of one sweep or of one experiment's seeds
     config.wandb.tags = ()
-    return _lock(config)
 
 
 def no_argument(arg: str, legal: tuple[str, ...] = ("quick",)) -> None:
@@ -119,10 +134,3 @@ def use_synthetic(config: ConfigDict, **fields) -> None:
         del config.data[key]
     config.data.name, config.data.path = "synthetic", ""
     config.data.update(fields)
-
-
-def _lock(config: ConfigDict) -> ConfigDict:
-    config.lock()
-    for group in OPEN_GROUPS:
-        config[group].unlock()
-    return config
