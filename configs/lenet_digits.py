@@ -21,7 +21,7 @@ def get_config(arg: str = ""):
     config.optimizer.weight_decay = 1e-2
     config.schedule.name = "cosine"
     config.train.epochs = 40.0
-    config.train.log_every = 20
+    config.train.log_every = 100
     if arg == "quick":
-        config.train.epochs = 3.0
+        config.train.epochs, config.train.log_every = 3.0, 20
     return config

@@ -6,15 +6,15 @@ program is lowered: no branch is left at run time, exported programs serve every
 platform, and GPU and TPU keep the native operation. Where a form does not cover an
 argument (strides, dilation, groups, many channels, ...), "auto" is native as well.
 
-Three facts about XLA:CPU decide the forms (measured on LeNet-5, batch 64, two cores):
-  - Convolutions with few channels run at a few GFLOP/s; matrix products reach 150. So
-    `_tiled` spends twice the multiplications and is 3-4 times as fast (C1 with its
-    gradients 5.6 -> 1.4 ms, C3 5.7 -> 2.1).
+Three facts about XLA:CPU decide the forms (process time on LeNet-5, batch 64):
+  - Convolutions with few channels run at 5-30 GFLOP/s, matrix products at 150. So
+    `_tiled` spends more multiplications and is 3-4 times as fast (C1 with its gradients
+    5.6 -> 1.4 ms, C3 5.7 -> 2.1).
   - Cheap elementwise producers are fused into every reader and computed again for each,
     the nine slices of an image as well as the four corners of a pooling window.
-    `optimization_barrier` does not stop that, `_hold` does (the step 8.1 -> 6.1 ms).
+    `optimization_barrier` does not stop that, `_hold` does (a step 8.1 -> 6.1 ms).
   - The gradient of `nn.max_pool` is a serial select-and-scatter; saving the winner's
-    place costs a quarter of it.
+    place costs a third of it.
 What did not help: whole rows as tiles (more multiplications), rows as channels of a
 one-dimensional convolution, the batch as last axis (elementwise steps in between keep
 the order b h w c), other tile sizes, compiler options.
@@ -32,7 +32,7 @@ from jax import lax
 
 MODES = ("auto", "native")
 
-# `_tiled` was faster up to these numbers of channels, and slower from twice as many on.
+# Up to these numbers of channels `_tiled` was faster; with twice as many mostly slower.
 _FEW_INPUTS, _FEW_OUTPUTS = 8, 16
 
 

@@ -10,9 +10,10 @@ called LeNet-5 today: C3 sees all maps of S2, ReLU, max-pooling without paramete
 linear head, 61,706 parameters.
 
 Differences from the paper ("1998"): the RBF codes stay fixed, as in section II.B, where
-section III trains them later on; the penalty exp(-j) for rejecting all classes in
-Eq. (9) is zero (j -> infinity), which makes the loss a softmax cross-entropy of the
-logits -y_i. The optimizer of the paper is not part of the model.
+section III trains them later on; the initial weights of convolutions and F6 follow the
+aim of appendix A rather than its formula (see `uniform`). Eq. (9) is the softmax
+cross-entropy of the logits -y_i with a further constant logit -j: the classification
+task's `rejection`. The optimizer of the paper is not part of the model.
 """
 
 from collections.abc import Callable
@@ -89,7 +90,8 @@ class Subsampling(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h/2 w/2 c"]:
-        shape, init = x.shape[-1:], uniform(4)
+        # Four neighbours are nearly equal, so their sum grows like F_i: +-2.4 / 4.
+        shape, init = x.shape[-1:], uniform(4**2)
         coefficient = self.param("coefficient", init, shape, self.param_dtype)
         bias = self.param("bias", init, shape, self.param_dtype)
         total = 4 * layers.avg_pool(self.kernels)(x, (2, 2), (2, 2))
