@@ -134,7 +134,8 @@ def test_configs_load_without_jax():
         ),
         (
             "train.steps_per_call=7",
-            "train.log_every=100 must be a multiple of train.steps_per_call=7; round it",
+            "train.log_every=100 must be a multiple of train.steps_per_call=7; "
+            "round it",
         ),
         (
             "train.epochs=0",
