@@ -120,8 +120,8 @@ def test_inspect_counts_before_training():
     assert facts["data"]["present"] is False
     assert "config.data.path" in facts["data"]["how to get it"]
     assert facts["cost"]["operations per device call"] > 1e6
-    # parameters, momentum (float32 each), and two counters with the seed
-    assert facts["cost"]["state bytes"] == pytest.approx(2 * 4 * 60_000, abs=64)
+    # parameters and two moments (float32 each), counters and the seed
+    assert facts["cost"]["state bytes"] == pytest.approx(3 * 4 * 60_000, abs=64)
     assert facts["cost"]["peak bytes per device"] > facts["cost"]["state bytes"]
 
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import struct
+import time
 import types
 
 import pytest
@@ -71,7 +72,17 @@ def _records(file):
 
 
 def _read(folder) -> list[dict]:
-    """Reads back every offline run of a run directory, oldest first."""
+    """Reads back every offline run; W&B's own process may still be writing them."""
+    deadline = time.monotonic() + 10
+    while True:
+        runs = _read_now(folder)
+        if all("exit_code" in run for run in runs) or time.monotonic() > deadline:
+            return runs
+        time.sleep(0.05)
+
+
+def _read_now(folder) -> list[dict]:
+    """Reads the runs of a run directory as they are, oldest first."""
     runs = []
     files = folder.glob("wandb/offline-run-*/*.wandb")
     for file in sorted(files, key=lambda f: f.stat().st_mtime_ns):
