@@ -9,6 +9,7 @@ Contenders, each in a process of its own that waits while the others run, in tur
   step       our bare compiled step on one batch
   dataloader PyTorch eager fed by its DataLoader, as in its own MNIST example
   eager      PyTorch eager, all images in memory as float tensors
+  fused      the same with the optimizer's fused form
   compiled   the same with torch.compile
 Same model, batch, optimizer (SGD with momentum), float32 and threads. A ratio is the
 median over the rounds of the two speeds in one round: read ratios, not times.
@@ -29,8 +30,8 @@ import time
 from scripts import app
 
 # model -> (variant, batch, steps per turn)
-MODELS = {"lenet": ("modern", 64, 600), "mlp": ("512-512", 128, 400)}
-CONTENDERS = ("loop", "step", "dataloader", "eager", "compiled")
+MODELS = {"lenet": ("modern", 64, 300), "mlp": ("512-512", 128, 300)}
+CONTENDERS = ("loop", "step", "dataloader", "eager", "fused", "compiled")
 _EXAMPLES = 16_384
 _LEARNING_RATE, _MOMENTUM = 0.01, 0.9
 
@@ -199,7 +200,12 @@ def _torch(model: str, contender: str):
     torch.manual_seed(0)
     batch = MODELS[model][1]
     net = _torch_lenet() if model == "lenet" else _torch_mlp()
-    optimizer = torch.optim.SGD(net.parameters(), lr=_LEARNING_RATE, momentum=_MOMENTUM)
+    optimizer = torch.optim.SGD(
+        net.parameters(),
+        lr=_LEARNING_RATE,
+        momentum=_MOMENTUM,
+        fused=True if contender == "fused" else None,
+    )
     loss_of = torch.nn.CrossEntropyLoss()
 
     def objective(image, label):

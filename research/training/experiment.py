@@ -88,7 +88,10 @@ def build(config, spec: source.Spec, train_examples: int) -> Experiment:
         **{k: v for k, v in config.schedule.items() if k != "name"},
     )
     options = gradient.Options(
-        config.train.accumulate, config.train.ema_decay, config.train.remat
+        accumulate=config.train.accumulate,
+        ema_decay=config.train.ema_decay,
+        norms_every=config.train.log_every,
+        remat=config.train.remat,
     )
     task_module = lookup.module("tasks", config.task.name)
     fields = _own_fields(config.task, "task", keyword_fields(task_module.build))
