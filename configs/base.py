@@ -74,7 +74,7 @@ def _add_training(config: ConfigDict) -> None:
     config.train = ConfigDict()
     config.train.epochs = 10.0  # passes over the training split
     config.train.steps = 0  # updates; 0: as many as `epochs` gives
-    config.train.log_every = 50  # steps averaged in one line of metrics.jsonl
+    config.train.log_every = 50  # steps averaged in a line of metrics.jsonl
     config.train.eval_every = 0  # steps; 0: every epoch
     config.train.steps_per_call = 1  # updates per device call
     config.train.accumulate = 1  # micro-batches per update

@@ -17,6 +17,7 @@ from ml_collections import ConfigDict, config_flags
 from configs import base
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+_OURS = ("research", "configs", "scripts")
 # Raised by our own code on a user's mistake: the message is one sentence.
 _MISTAKES = (ValueError, FileNotFoundError, FloatingPointError)
 
@@ -61,10 +62,16 @@ def one_sentence_errors():
         if not _raised_here(error):
             raise
         _leave(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
             raise
         where = error.filename or "a file of the run"
+        if error.errno == errno.EACCES:
+            _leave(
+                f"{where} may not be opened ({error.strerror}); change its permissions"
+            )
         _leave(
             f"{where} cannot be written ({error.strerror}); make room or choose "
             "another --workdir; the same command resumes from the last checkpoint"
@@ -83,7 +90,8 @@ def _raised_here(error: BaseException) -> bool:
         trace = trace.tb_next
     code = trace.tb_frame.f_code
     at_raise = dis.opname[code.co_code[trace.tb_lasti]] == "RAISE_VARARGS"
-    return at_raise and pathlib.Path(code.co_filename).is_relative_to(ROOT)
+    file = pathlib.Path(code.co_filename)  # the environment may lie under ROOT too
+    return at_raise and any(file.is_relative_to(ROOT / part) for part in _OURS)
 
 
 def load_config(argv: list[str]) -> ConfigDict:
@@ -126,9 +134,9 @@ def read_config(name: str) -> ConfigDict:
     """
     path, _, argument = name.partition(":")
     file = pathlib.Path(path)
-    if not file.exists():
+    if not file.is_file():
         file = ROOT / "configs" / f"{pathlib.Path(path).stem}.py"
-    if not file.exists() or file.stem == "base":
+    if not file.is_file() or file.suffix != ".py" or file.stem == "base":
         raise ValueError(
             f"there is no config {path!r}; use one of {', '.join(config_names())}"
         )
@@ -136,21 +144,28 @@ def read_config(name: str) -> ConfigDict:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
+        if not hasattr(module, "get_config"):
+            raise ValueError(f"{file} defines no get_config(arg); see configs/")
         config = module.get_config(argument)
     except AttributeError as error:
         _explain_key(error, file)
         raise
+    except TypeError as error:
+        raise ValueError(f"{file}: {error}; correct the value or its type") from error
     config.name = config.name or file.stem + (f"_{argument}" if argument else "")
     return config.copy_and_resolve_references()
 
 
 def _explain_key(error: AttributeError, where) -> None:
     """Raises the sentence for ml_collections' unknown key, if that is what it is."""
+    near = re.search(r'Did you mean "(\w+)" instead of "(\w+)"', str(error))
     match = re.search(r'Key "(\w+)" does not exist', str(error))
+    if near:
+        sentence = f"unknown config key {near[2]!r}; did you mean {near[1]!r}?"
+        raise ValueError(f"{where}: {sentence}") from error
     if match:
-        near = re.search(r'Did you mean "(\w+)"', str(error))
-        hint = f"did you mean {near[1]!r}?" if near else "see configs/base.py"
-        raise ValueError(f"{where}: unknown config key {match[1]!r}; {hint}") from error
+        sentence = f"unknown config key {match[1]!r}; see configs/base.py"
+        raise ValueError(f"{where}: {sentence}") from error
 
 
 def _apply_overrides(config: ConfigDict, overrides: list[str]) -> None:
@@ -168,6 +183,10 @@ def _apply_overrides(config: ConfigDict, overrides: list[str]) -> None:
         values(["train", *overrides])
     except flags.Error as error:
         raise ValueError(str(error).removeprefix("flag --")) from error
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{' '.join(overrides)}: {error}; see configs/base.py"
+        ) from error
 
 
 def check_keys(config: ConfigDict) -> None:
@@ -208,11 +227,17 @@ def override_run_config(config: ConfigDict, argv: list[str]) -> ConfigDict:
     Raises:
       ValueError: any other key, or an unknown one.
     """
-    from research.training import settings
+    from research.training import experiment, settings
 
+    if any(re.match(r"--?config=", argument) for argument in argv):
+        raise ValueError(
+            "a run keeps the config it was trained with; leave --config out, machine "
+            "settings such as --config.data.path=FOLDER can be given"
+        )
     stored = config.to_dict()
-    _apply_overrides(config, [a for a in argv if not re.match(r"--?config=", a)])
+    _apply_overrides(config, list(argv))
     check_keys(config)
+    experiment.check_data_fields(config)
     changed = settings.differences(stored, config.to_dict())
     if changed:
         raise ValueError(

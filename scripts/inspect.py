@@ -74,6 +74,7 @@ def _data(config, config_argv):
     """
     from research.training import experiment
 
+    experiment.check_data_fields(config)
     try:
         opened = experiment.open_data(config, ("train", "validation"))
         said = {"source": config.data.name, "present": True}

@@ -31,6 +31,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--json", action="store_true", help="JSON as the last line")
     options, config_argv = app.parse(parser, argv)
     with app.one_sentence_errors():
+        if options.top < 1:
+            raise ValueError(f"--top must be at least 1, got {options.top}; use 3")
         files = _files(options.inputs)
         rows = _predict(options, config_argv, files)
     if options.json:

@@ -44,7 +44,7 @@ def main(argv: list[str]) -> None:
     options, config_argv = app.parse(parser, argv)
     with app.one_sentence_errors():
         if options.what == "replay":
-            good = _replay(options)
+            good = _replay(options, config_argv)
         else:
             config = app.load_config(config_argv)
             check = {"resume": _resume, "data": _data, "mesh": _mesh}[options.what]
@@ -109,13 +109,13 @@ def _run_and_kill(argv, folder: pathlib.Path, target: int) -> None:
     alive = process.poll() is None
     process.send_signal(signal.SIGKILL)
     process.wait()
-    saved = _saved_steps(folder)
-    print(
-        f"killed -9 after step {_logged_step(folder)} with checkpoints at {saved}"
-        if alive
-        else "the run ended before it could be killed; ask for more --steps",
-        flush=True,
-    )
+    if not alive:
+        raise ValueError(
+            f"the run ended before it could be killed at step {target}; ask for more "
+            "--steps, which proves nothing otherwise"
+        )
+    step, saved = _logged_step(folder), _saved_steps(folder)
+    print(f"killed -9 after step {step} with checkpoints at {saved}", flush=True)
 
 
 def _logged_step(folder: pathlib.Path) -> int:
@@ -247,14 +247,15 @@ def _compare_meshes(rows: dict[str, list[float]]) -> bool:
     )
 
 
-def _replay(options) -> bool:
+def _replay(options, config_argv) -> bool:
     """Repeats one step from the checkpoint before it, naming the bad operation."""
     from research.training import replay, run
 
     if options.workdir is None or options.step is None:
         raise ValueError("replay needs --workdir=RUN and --step=N; give both")
     folder = pathlib.Path(options.workdir)
-    findings = replay.replay(folder, run.read_config(folder), options.step)
+    config = app.override_run_config(run.read_config(folder), config_argv)
+    findings = replay.replay(folder, config, options.step)
     print("\n".join(findings))
     return True
 

@@ -68,6 +68,46 @@ def test_every_misspelt_key_on_the_command_line_names_the_right_one(name):
         assert any(words in str(error.value) for words in meant), key
 
 
+def _write(tmp_path, line: str):
+    file = tmp_path / "experiment.py"
+    file.write_text(
+        "from configs import base\n"
+        "def get_config(arg=''):\n"
+        "    config = base.get_config()\n"
+        f"    {line}\n"
+        "    return config\n"
+    )
+    return file
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "config.optimiser.name = 'sgd'",
+            "unknown config key 'optimiser'; did you mean 'optimizer'?",
+        ),
+        (
+            "config.seeds = 3",
+            "unknown config key 'seeds'; did you mean 'seed'?",
+        ),
+    ],
+)
+def test_a_misspelt_group_in_a_file_names_the_right_one(line, message, tmp_path):
+    file = _write(tmp_path, line)
+    with pytest.raises(ValueError) as error:
+        app.load_config([f"--config={file}"])
+    assert str(error.value) == f"{file}: {message}"
+
+
+def test_a_value_of_another_type_in_a_file_is_one_sentence(tmp_path):
+    file = _write(tmp_path, "config.optimizer.learning_rate = 'fast'")
+    with pytest.raises(ValueError) as error:
+        app.load_config([f"--config={file}"])
+    assert str(error.value).startswith(f"{file}: ")
+    assert str(error.value).endswith("; correct the value or its type")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_misspelt_key_in_a_file_names_the_right_one(name, tmp_path):
     for key, value in _leaves(app.read_config(name)):
@@ -140,6 +180,15 @@ def test_configs_load_without_jax():
         (
             "train.epochs=0",
             "train.steps and train.epochs are both 0, which trains nothing; set one",
+        ),
+        (
+            "train.epochs=inf",
+            "config.train.epochs must be at least 0.0, got inf; correct it in the "
+            "config or on the command line",
+        ),
+        (
+            "data.std=('a',)",
+            "config.data.std must hold numbers, got ('a',); correct it",
         ),
         (
             "data.std=(0.0,)",

@@ -214,6 +214,13 @@ def test_a_bug_keeps_its_traceback():
     assert "Traceback" in done.stderr and "invalid literal for int()" in done.stderr
 
 
+def test_an_error_of_a_library_inside_the_project_folder_is_a_bug(tmp_path):
+    library = app.ROOT / ".venv" / "library.py"  # where `make` puts the packages
+    code = compile("raise ValueError('a bug')", str(library), "exec")
+    with pytest.raises(ValueError, match="a bug"), app.one_sentence_errors():
+        exec(code)
+
+
 def test_an_unwritable_workdir_is_one_sentence(tmp_path):
     file = tmp_path / "file"
     file.touch()

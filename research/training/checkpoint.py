@@ -31,13 +31,19 @@ def exists(workdir: pathlib.Path) -> bool:
     return any(f.name.isdecimal() for f in folder_of(workdir).glob("*"))
 
 
+class OtherCode(ValueError):
+    """A whole checkpoint that the present model or optimizer cannot take."""
+
+
 class Checkpoints:
     """The checkpoints of one run directory; use it as a context manager.
 
     Leaving the context waits for a save in progress: without that, Orbax can lose it.
     """
 
-    def __init__(self, folder, *, keep=1, keep_best=0, metric="", mode="max"):
+    def __init__(
+        self, folder, *, keep=1, keep_best=0, metric="", mode="max", read_only=False
+    ):
         """Opens or creates the folder.
 
         Args:
@@ -46,6 +52,7 @@ class Checkpoints:
           keep_best: best checkpoints kept beside them.
           metric: name of the metric that decides; saves without it are never best.
           mode: "max" or "min".
+          read_only: leave everything as it is, also what a run is just writing.
         """
         policies = ocp.checkpoint_managers
         self.folder = pathlib.Path(folder).absolute()
@@ -58,7 +65,9 @@ class Checkpoints:
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=policies.AnyPreservationPolicy(keepers),
                 best_fn=self._score,
-                cleanup_tmp_directories=True,
+                cleanup_tmp_directories=not read_only,
+                read_only=read_only,
+                create=not read_only,
             ),
         )
 
@@ -135,14 +144,34 @@ class Checkpoints:
 
         Returns:
           (state, record)
+
+        Raises:
+          OtherCode: the checkpoint is of another model or optimizer.
+          ValueError: it is damaged.
         """
-        stored = packing.abstract(abstract_state)
-        record = dict(self._manager.metadata(step).custom_metadata)
-        if record.pop(_INDEX) != packing.index(abstract_state):
-            raise ValueError("it holds leaves of other names or shapes")
-        items = {_STATE: ocp.args.StandardRestore(stored)}
-        restored = self._manager.restore(step, args=ocp.args.Composite(**items))
+        try:
+            record = dict(self._manager.metadata(step).custom_metadata)
+            index = record.pop(_INDEX)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._damaged(step, error) from error
+        if index != packing.index(abstract_state):
+            raise OtherCode(
+                f"checkpoint {step} in {self.folder} holds other parameters than this "
+                "code makes; restore the code it was trained with, or choose another "
+                "--workdir"
+            )
+        items = {_STATE: ocp.args.StandardRestore(packing.abstract(abstract_state))}
+        try:
+            restored = self._manager.restore(step, args=ocp.args.Composite(**items))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._damaged(step, error) from error
         return packing.unpack(restored[_STATE], abstract_state), record
+
+    def _damaged(self, step: int, error: Exception) -> ValueError:
+        first = str(error).strip().splitlines()[0][:200]
+        return ValueError(
+            f"checkpoint {step} in {self.folder} cannot be read ({first})"
+        )
 
     def restore_newest(self, abstract_state):
         """Reads the newest checkpoint that is whole.
@@ -161,14 +190,10 @@ class Checkpoints:
         for step in reversed(steps):
             try:
                 return self.restore(step, abstract_state)
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                first = str(error).strip().splitlines()[0][:200]
-                logging.warning(
-                    "checkpoint %d in %s cannot be read (%s); using the one before it",
-                    step,
-                    self.folder,
-                    first,
-                )
+            except OtherCode:
+                raise
+            except ValueError as error:
+                logging.warning("%s; using the one before it", error)
                 self._set_aside(step)
                 if jax.process_count() > 1:  # the others may have read it well
                     raise ValueError(
@@ -187,6 +212,7 @@ class Checkpoints:
         damaged, aside = self.folder / str(step), self.folder.parent / "damaged"
         if damaged.exists():  # another process may have been faster
             aside.mkdir(exist_ok=True)
-            shutil.rmtree(aside / str(step), ignore_errors=True)
-            shutil.move(damaged, aside / str(step))
+            number = sum(1 for _ in aside.glob(f"{step}*"))
+            name = f"{step}_{number}" if number else str(step)
+            shutil.move(damaged, aside / name)
         self._manager.reload()

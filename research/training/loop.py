@@ -11,11 +11,13 @@ import time
 import jax
 import numpy as np
 
+from research import lookup
 from research.data import pipeline
 from research.training import (
     checkpoint,
     evaluation,
     progress,
+    settings,
     sharding,
     tracking,
     workdir,
@@ -76,11 +78,17 @@ class _Run:
         self.programs, self.data, self.checkpoints = programs, data, checkpoints
         self.stop, self.folder, self.command = stop, folder, command
         self.config, self.plan = programs.experiment.config, programs.experiment.plan
+        self.digest = settings.digest(self.config.to_dict())
         restored = checkpoints.restore_newest(programs.abstract_state)
         if restored is None:
             self.state, record = programs.init(self.config.seed), {"window": {}}
         else:
             self.state, record = restored
+            if record["config"] != self.digest:
+                raise ValueError(
+                    f"the checkpoints in {folder} are of another config than its "
+                    "config.json; choose another --workdir"
+                )
         self.step = int(self.state.step)
         self.window = tracking.Window(record["window"])
         self.pending, self.latest = [], {}
@@ -145,7 +153,8 @@ class _Run:
                 evaluated = self._evaluate()
                 self._log({"step": self.step} | evaluated)
             # 3. the checkpoint knows what evaluation found
-            if last or self.step % plan.save_every == 0:
+            best = evaluated and self.config.checkpoint.keep_best
+            if last or best or self.step % plan.save_every == 0:
                 self._save(evaluated)
         if self.step < plan.total:
             self._save({})
@@ -210,7 +219,11 @@ class _Run:
             self.programs, self.state, self.data["validation"]
         )
         self.clock += time.perf_counter() - before  # throughput counts training only
-        return {f"validation/{name}": value for name, value in averages.items()}
+        metrics = {f"validation/{name}": value for name, value in averages.items()}
+        wanted = self.config.checkpoint.metric
+        if wanted not in metrics:
+            raise ValueError(lookup.unknown("checkpoint.metric", wanted, metrics))
+        return metrics
 
     def _log(self, row: dict) -> None:
         self.latest |= row
@@ -220,7 +233,10 @@ class _Run:
     def _save(self, metrics: dict) -> None:
         self._collect()  # also proves that all losses up to here are finite
         self.checkpoints.save(
-            self.step, self.state, {"window": self.window.sums}, metrics
+            self.step,
+            self.state,
+            {"window": self.window.sums, "config": self.digest},
+            metrics,
         )
 
 

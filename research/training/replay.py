@@ -54,7 +54,7 @@ def replay(folder: pathlib.Path, config, step: int) -> list[str]:
 
 
 def _state_before(programs: Programs, folder: pathlib.Path, step: int):
-    with checkpoint.Checkpoints(checkpoint.folder_of(folder)) as saved:
+    with checkpoint.Checkpoints(checkpoint.folder_of(folder), read_only=True) as saved:
         earlier = [s for s in saved.steps() if s < step]
         if earlier:
             return saved.restore(earlier[-1], programs.abstract_state)[0]

@@ -55,6 +55,7 @@ def open_run(folder: pathlib.Path, config: ConfigDict, which: str = "best") -> R
         checkpoint.folder_of(folder),
         metric=config.checkpoint.metric,
         mode=config.checkpoint.mode,
+        read_only=True,
     ) as saved:
         step = _choose(saved, which, folder)
         state, _ = saved.restore(step, programs.abstract_state)

@@ -1,5 +1,7 @@
 """Checks a whole config before anything is built, and derives the run's plan."""
 
+import hashlib
+import json
 import math
 from dataclasses import dataclass
 
@@ -85,9 +87,14 @@ def check(config) -> None:
             raise ValueError(
                 lookup.unknown(f"config.{key}", _value(config, key), legal)
             )
+    for key in ("data.mean", "data.std", "schedule.boundaries"):
+        value = _value(config, key)
+        if not all(isinstance(x, (int, float)) and math.isfinite(x) for x in value):
+            raise ValueError(f"config.{key} must hold numbers, got {value}; correct it")
     for key, (least, most) in _RANGES.items():
         value = _value(config, key)
-        if not (least <= value <= (math.inf if most is None else most)):
+        in_range = least <= value and (most is None or value <= most)
+        if not (in_range and math.isfinite(value)):
             bound = f"at least {least}" if most is None else f"in {least}..{most}"
             raise ValueError(
                 f"config.{key} must be {bound}, got {value}; correct it in the config "
@@ -103,7 +110,7 @@ def _check_together(config) -> None:
             f"train.accumulate={train.accumulate} must divide "
             f"data.batch_size={data.batch_size}; change one of them"
         )
-    if len(data.mean) != len(data.std) or min(data.std) <= 0:
+    if not 0 < len(data.mean) == len(data.std) or min(data.std) <= 0:
         raise ValueError(
             f"data.mean and data.std need one value per channel each, std above 0, got "
             f"{tuple(data.mean)} and {tuple(data.std)}; correct them"
@@ -169,6 +176,12 @@ def plan(config, train_examples: int) -> Plan:
     )
 
 
+def digest(config: dict) -> str:
+    """Hashes what a config computes: all of it but MACHINE_KEYS (SHA-256)."""
+    what = "\n".join(differences({}, json.loads(json.dumps(config))))
+    return hashlib.sha256(what.encode()).hexdigest()
+
+
 def differences(old: dict, new: dict, ignore=MACHINE_KEYS, prefix="") -> list[str]:
     """Lists "key: old -> new" for two nested configs, but for the ignored keys."""
     lines = []
@@ -177,8 +190,9 @@ def differences(old: dict, new: dict, ignore=MACHINE_KEYS, prefix="") -> list[st
         a, b = old.get(key, "(absent)"), new.get(key, "(absent)")
         if path in ignore:
             continue
-        if isinstance(a, dict) and isinstance(b, dict):
-            lines += differences(a, b, ignore, f"{path}.")
+        if isinstance(a, dict) or isinstance(b, dict):
+            groups = (x if isinstance(x, dict) else {} for x in (a, b))
+            lines += differences(*groups, ignore, f"{path}.")
         elif a != b:
             lines.append(f"{path}: {a} -> {b}")
     return lines

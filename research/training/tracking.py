@@ -7,7 +7,6 @@ One JSON object a line: `step` and metrics named by paths, `<split>/<metric>`. W
 import hashlib
 import json
 import logging
-import math
 import os
 import pathlib
 
@@ -87,5 +86,5 @@ class Window:
             held[1] += float(weight)
 
     def averages(self) -> dict[str, float]:
-        """Returns name -> sum / weight, NaN where nothing was counted."""
-        return {k: s / w if w else math.nan for k, (s, w) in self.sums.items()}
+        """Returns name -> sum / weight, without what was not counted."""
+        return {name: s / w for name, (s, w) in self.sums.items() if w}

@@ -55,6 +55,10 @@ def claim(folder: pathlib.Path, config: dict) -> None:
     """
     file = folder / "config.json"
     trained = tracking.read(folder / "metrics.jsonl") or checkpoint.exists(folder)
+    if file.exists() and not (folder / "data.json").exists() and not trained:
+        raise ValueError(
+            f"{file} is there but of no run; choose another --workdir or move it away"
+        )
     if file.exists() and trained:  # a start that failed before its first step is none
         new = json.loads(json.dumps(config))  # JSON has no tuples
         lines = settings.differences(read_json(file), new)

@@ -185,6 +185,43 @@ def test_when_all_checkpoints_are_damaged_nothing_is_lost(tmp_path):
     assert list((tmp_path / "damaged").iterdir())
 
 
+def test_reading_leaves_a_save_in_progress_alone(tmp_path):
+    loop.train(tiny(), tmp_path, ["train"])
+    writing = tmp_path / "checkpoints" / "14.orbax-checkpoint-tmp"
+    writing.mkdir()
+    run.open_run(tmp_path, run.read_config(tmp_path), "latest")
+    assert writing.is_dir()
+
+
+def test_a_metric_that_never_comes_is_refused_with_those_that_do(tmp_path):
+    with pytest.raises(ValueError) as error:
+        loop.train(
+            tiny("--config.checkpoint.metric=validation/acuracy"), tmp_path, ["train"]
+        )
+    assert str(error.value).startswith(
+        "unknown checkpoint.metric 'validation/acuracy'; did you mean "
+        "'validation/accuracy'? use one of "
+    )
+
+
+def test_checkpoints_of_another_config_are_refused(unbroken, tmp_path):
+    loop.train(tiny(), tmp_path, ["train"])
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(ValueError, match="are of another config than its config.json"):
+        loop.train(tiny("--config.optimizer.b2=0.5"), tmp_path, ["train"])
+
+
+def test_a_config_file_of_somebody_else_is_left_alone(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ValueError) as error:
+        loop.train(tiny(), tmp_path, ["train"])
+    assert str(error.value) == (
+        f"{tmp_path / 'config.json'} is there but of no run; choose another --workdir "
+        "or move it away"
+    )
+    assert (tmp_path / "config.json").read_text() == "{}"
+
+
 def test_checkpoints_keep_the_newest_and_the_best(tmp_path):
     state = {"w": np.arange(3.0)}
     with checkpoint.Checkpoints(

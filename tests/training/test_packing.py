@@ -90,4 +90,7 @@ def test_another_structure_is_refused(tmp_path):
         saved.wait()
         with pytest.raises(ValueError) as error:
             saved.restore(1, other)
-    assert str(error.value) == "it holds leaves of other names or shapes"
+    assert str(error.value) == (
+        f"checkpoint 1 in {tmp_path / 'c'} holds other parameters than this code "
+        "makes; restore the code it was trained with, or choose another --workdir"
+    )
