@@ -116,8 +116,8 @@ def _check_pattern(pattern: str, paths: list[str]) -> None:
         ) from error
     if not found:
         raise ValueError(
-            f"config.mesh.rules: {pattern!r} matches no parameter; correct it, or see "
-            "the paths that scripts/inspect.py lists"
+            f"config.mesh.rules: {pattern!r} matches no parameter; correct it, or write "
+            "a path such as params/C1/kernel"
         )
 
 
