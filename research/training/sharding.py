@@ -116,7 +116,7 @@ def _check_pattern(pattern: str, paths: list[str]) -> None:
         ) from error
     if not found:
         raise ValueError(
-            f"config.mesh.rules: {pattern!r} matches no parameter; correct it, or write "
+            f"config.mesh.rules: {pattern!r} matches no parameter; correct it, or use "
             "a path such as params/C1/kernel"
         )
 

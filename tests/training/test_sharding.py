@@ -340,7 +340,7 @@ def test_a_rule_that_is_no_regex_is_refused():
 def test_a_rule_that_matches_nothing_is_refused():
     config = _config(mesh__rules=(("hiden_1/kernel", ("tensor", None)),))
     assert _message(_build, config) == (
-        "config.mesh.rules: 'hiden_1/kernel' matches no parameter; correct it, or write "
+        "config.mesh.rules: 'hiden_1/kernel' matches no parameter; correct it, or use "
         "a path such as params/C1/kernel"
     )
 
