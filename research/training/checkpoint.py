@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import pathlib
-import shutil
 
 import jax
 import orbax.checkpoint as ocp
@@ -152,7 +151,7 @@ class Checkpoints:
         try:
             record = dict(self._manager.metadata(step).custom_metadata)
             index = record.pop(_INDEX)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._damaged(step, error) from error
         if index != packing.index(abstract_state):
             raise OtherCode(
@@ -168,7 +167,7 @@ class Checkpoints:
         return packing.unpack(restored[_STATE], abstract_state), record
 
     def _damaged(self, step: int, error: Exception) -> ValueError:
-        first = str(error).strip().splitlines()[0][:200]
+        first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         return ValueError(
             f"checkpoint {step} in {self.folder} cannot be read ({first})"
         )
@@ -210,9 +209,9 @@ class Checkpoints:
 
     def _set_aside(self, step: int) -> None:
         damaged, aside = self.folder / str(step), self.folder.parent / "damaged"
-        if damaged.exists():  # another process may have been faster
-            aside.mkdir(exist_ok=True)
-            number = sum(1 for _ in aside.glob(f"{step}*"))
-            name = f"{step}_{number}" if number else str(step)
-            shutil.move(damaged, aside / name)
+        aside.mkdir(exist_ok=True)
+        number = sum(1 for _ in aside.glob(f"{step}*"))
+        name = f"{step}_{number}" if number else str(step)
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            damaged.rename(aside / name)
         self._manager.reload()
