@@ -17,6 +17,7 @@ def get_config() -> ConfigDict:
     config.name = ""  # of the run; empty: the config file's name
     config.seed = 0  # of parameters, data order and every random draw
     _add_experiment(config)
+    _add_augment(config)
     _add_training(config)
     _add_machinery(config)
     config.lock()
@@ -36,6 +37,10 @@ def _add_experiment(config: ConfigDict) -> None:
     config.task = ConfigDict()
     config.task.name = "classification"  # research/tasks/<name>.py
 
+    config.init = ConfigDict()  # what the parameters start from
+    config.init.weights = ""  # run directory, published weights (file, folder, name)
+    config.init.fresh = ("^head/",)  # regexes of parameters that are drawn all the same
+
     config.data = ConfigDict()
     config.data.name = "synthetic"  # research/data/<name>.py
     config.data.path = ""  # folder or file of the data, where it has one
@@ -51,6 +56,26 @@ def _add_experiment(config: ConfigDict) -> None:
     config.data.workers = 0  # decoding processes for streamed data (Grain)
 
 
+def _add_augment(config: ConfigDict) -> None:
+    """Adds what happens to training images, in this order; by default nothing."""
+    config.augment = ConfigDict()
+    config.augment.random_resized_crop = ()  # (least, most) share of the area, or ()
+    config.augment.crop_ratio = (3 / 4, 4 / 3)  # its (least, most) width / height
+    config.augment.pad_crop = 0  # pixels of a random shift, by padding and cropping
+    config.augment.pad_mode = "zero"  # what pad_crop adds: zero | reflect | edge
+    config.augment.flip = "none"  # left to right: none | random | alternating
+    config.augment.policy = "none"  # none | randaugment | autoaugment_cifar10
+    config.augment.layers = 2  # operations per image (randaugment)
+    config.augment.magnitude = 9.0  # of the operations, 0..30 (randaugment)
+    config.augment.jitter = (0.0,) * 4  # of brightness, contrast, saturation, hue
+    config.augment.erase = 0.0  # share of the images that lose a random box
+    config.augment.cutout = 0  # side in pixels of a square that every image loses
+    config.augment.mixup = 0.0  # alpha of Beta(alpha, alpha), the share of a pair
+    config.augment.cutmix = 0.0  # likewise, of the area
+    config.augment.mix_probability = 1.0  # share of the examples that are mixed
+    config.augment.mix_switch = 0.5  # share of them by cutmix, where both are on
+
+
 def _add_training(config: ConfigDict) -> None:
     """Adds how it is learned: optimizer, schedule, loop."""
     config.optimizer = ConfigDict()
@@ -63,6 +88,9 @@ def _add_training(config: ConfigDict) -> None:
     config.optimizer.b2 = 0.999  # adam family, rmsprop: of the second moment
     config.optimizer.eps = 1e-8  # added to the root of the second moment
     config.optimizer.clip_norm = 0.0  # global norm of the gradient; 0: no clipping
+    config.optimizer.multipliers = ()  # (("regex of a parameter path", factor), …)
+    config.optimizer.layer_decay = 1.0  # rate of a layer over that of the next one
+    config.optimizer.freeze = ()  # ("regex of a parameter path", …) that stay as is
 
     config.schedule = ConfigDict()
     config.schedule.name = "constant"  # research/training/schedules.py lists them

@@ -1,7 +1,9 @@
 """Says what a training run will take, before it starts.
 
   python scripts/inspect.py --config=configs/lenet_mnist.py [--config.key=value …]
-  … --json      the same as one JSON object, last line
+  … --json                the same as one JSON object, last line
+  … --augmented=FILE.png  also a picture of training examples before and after
+                          augmentation, in five epochs
 
 Data (present, or how to get it), length of the run, parameters per module, operations
 per step, bytes of state and checkpoint, compiled peak memory, and the fields that the
@@ -15,6 +17,7 @@ sys.path[0] = __file__.rsplit("/", 2)[0]
 
 import inspect
 import json
+import pathlib
 
 from configs import base
 from scripts import app
@@ -23,10 +26,13 @@ from scripts import app
 def main(argv: list[str]) -> None:
     parser = app.parser(__doc__)
     parser.add_argument("--json", action="store_true", help="JSON as the last line")
+    parser.add_argument("--augmented", help="PNG to write: what augmentation does")
     options, config_argv = app.parse(parser, argv)
     with app.one_sentence_errors():
         config = app.load_config(config_argv)
         facts = examine(config, config_argv)
+        if options.augmented:
+            _show_augmented(config, pathlib.Path(options.augmented))
     if options.json:
         print(json.dumps(facts))
         return
@@ -103,6 +109,15 @@ def _data(config, config_argv):
     }
     sizes = {name: len(examples) for name, examples in opened.items()}
     return opened["train"].spec, sizes, said
+
+
+def _show_augmented(config, file: pathlib.Path) -> None:
+    from research.reports import augmented
+    from research.training import experiment
+
+    examples = experiment.open_data(config, ("train",))["train"]
+    built = experiment.build(config, examples.spec, len(examples))
+    augmented.write(file, built, examples)
 
 
 def _parameters(params) -> dict[str, int]:

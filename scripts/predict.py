@@ -1,10 +1,13 @@
-"""Predicts files with a trained run: class and probability.
+"""Names what image files show.
 
-  python scripts/predict.py --workdir=runs/lenet_digits seven.png digits/
-  … --json        prints one JSON list as its last line
+  python scripts/predict.py --workdir=runs/lenet_digits digit.png folder_of_images/
+  python scripts/predict.py --weights=resnet50 photo.jpg --picture=answer.png
+  … --top=5      how many classes per file
+  … --json       one JSON list with a probability per class, last line
 
-Image files are cropped and resized to what the run was trained on, and in grey where
-that was grey; nothing is inverted: MNIST and digits are white on black.
+With --workdir, the best checkpoint of a run answers; with --weights, published weights
+(a file, a folder, or a name to fetch), prepared as their publisher says. Files are
+PNG, JPEG, WebP or BMP; each is resized as the network's evaluation does.
 """
 
 import sys
@@ -22,25 +25,35 @@ _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 
 def main(argv: list[str]) -> None:
     parser = app.parser(__doc__)
-    parser.add_argument("--workdir", required=True, help="run directory")
+    network = parser.add_mutually_exclusive_group(required=True)
+    network.add_argument("--workdir", help="run directory")
+    network.add_argument("--weights", help="published weights: file, folder or name")
     parser.add_argument("inputs", nargs="+", help="image files, or folders of them")
-    parser.add_argument("--top", type=int, default=3, help="classes shown per file")
+    parser.add_argument("--top", type=int, default=5, help="classes shown per file")
     parser.add_argument(
         "--checkpoint", default="best", help="best, latest, or a step of the run"
     )
+    parser.add_argument(
+        "--class-names", help="file of names, where the weights have none"
+    )
+    parser.add_argument("--picture", help="PNG to write: the images and their classes")
     parser.add_argument("--json", action="store_true", help="JSON as the last line")
     options, config_argv = app.parse(parser, argv)
     with app.one_sentence_errors():
         if options.top < 1:
-            raise ValueError(f"--top must be at least 1, got {options.top}; use 3")
+            raise ValueError(f"--top must be at least 1, got {options.top}; use 5")
         files = _files(options.inputs)
         rows = _predict(options, config_argv, files)
+        if options.picture:
+            _draw(pathlib.Path(options.picture), rows)
     if options.json:
         print(json.dumps(rows))
         return
     for row in rows:
         best = "  ".join(f"{c['class']} {c['probability']:.1%}" for c in row["classes"])
         print(f"{row['file']}: {best}")
+    if options.picture:
+        print(f"picture: {options.picture}")
 
 
 def _files(inputs: list[str]) -> list[pathlib.Path]:
@@ -61,47 +74,49 @@ def _files(inputs: list[str]) -> list[pathlib.Path]:
 def _predict(options, config_argv, files) -> list[dict]:
     import numpy as np
 
-    from research.data import images
-    from research.training import programs, run
+    from research.training import programs
 
     programs.enable_compile_cache()
-    folder = pathlib.Path(options.workdir)
-    config = app.override_run_config(run.read_config(folder), config_argv)
-    opened = run.open_run(folder, config, options.checkpoint)
-    spec = opened.programs.experiment.spec
-    if "image" not in spec.features:
-        raise ValueError(
-            f"{folder} was trained on {', '.join(spec.features)}, not on images; "
-            "predict takes image files"
-        )
-    height, width, channels = spec.features["image"].shape
-    pixels = [images.decode(file, (height, width), channels) for file in files]
-    probability = _in_batches(opened, np.stack(pixels))
+    classifier = _classifier(options, config_argv)
     rows = []
-    for file, p in zip(files, probability, strict=True):
+    for file, p in zip(files, classifier(files), strict=True):
         best = np.argsort(-p, kind="stable")[: options.top]
         classes = [
-            {"class": spec.class_names[i], "probability": float(p[i])} for i in best
+            {"class": classifier.class_names[i], "probability": float(p[i])}
+            for i in best
         ]
         rows.append({"file": str(file), "classes": classes})
     return rows
 
 
-def _in_batches(opened, pixels):
-    """Predicts (n, h, w, c) images in batches of one shape; returns (n, k)."""
-    import jax
-    import numpy as np
+def _classifier(options, config_argv):
+    from research.training import prediction, run
 
-    devices = jax.device_count()
-    limit = opened.programs.experiment.config.data.eval_batch_size
-    size = min(limit, -(-len(pixels) // devices) * devices)
-    missing = -len(pixels) % size
-    padded = np.concatenate([pixels, np.zeros((missing, *pixels.shape[1:]), np.uint8)])
-    parts = [
-        opened.programs.predict(opened.state, {"image": padded[i : i + size]})
-        for i in range(0, len(padded), size)
-    ]
-    return np.concatenate([part["probability"] for part in parts])[: len(pixels)]
+    if options.weights:
+        if config_argv:
+            raise ValueError(
+                f"--weights takes no config, got {config_argv[0]}; leave it out"
+            )
+        return prediction.of_weights(options.weights, options.class_names)
+    if options.class_names:
+        raise ValueError("--class-names goes with --weights; a run knows its classes")
+    folder = pathlib.Path(options.workdir)
+    config = app.override_run_config(run.read_config(folder), config_argv)
+    return prediction.of_run(run.open_run(folder, config, options.checkpoint))
+
+
+def _draw(file: pathlib.Path, rows: list[dict]) -> None:
+    from research.data import images
+    from research.reports import predictions
+
+    if file.suffix.lower() != ".png":
+        raise ValueError(f"--picture={file} must end in .png; name a PNG file")
+    predictions.write_sheet(
+        file,
+        [images.open_image(row["file"], channels=3) for row in rows],
+        [pathlib.Path(row["file"]).name for row in rows],
+        [[(c["class"], c["probability"]) for c in row["classes"]] for row in rows],
+    )
 
 
 if __name__ == "__main__":

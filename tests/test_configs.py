@@ -128,11 +128,11 @@ def test_every_misspelt_key_in_a_file_names_the_right_one(name, tmp_path):
 
 def _build(config):
     """Goes as far as a run does before it reads any data."""
-    spec = experiment.source.Spec(
-        {"image": experiment.source.Feature((28, 28, 1), "uint8")}
-    )
-    experiment.build(config, spec, 1000)
     experiment.check_data_fields(config)
+    image = experiment.source.Feature((64, 64, len(config.data.mean)), "uint8")
+    label = experiment.source.Feature((), "int32")
+    spec = experiment.source.Spec({"image": image, "label": label})
+    experiment.build(config, spec, 10_000_000)
 
 
 def test_configs_load_without_jax():

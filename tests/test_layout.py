@@ -22,10 +22,17 @@ ARROWS = {
     ),
     "research/training": (
         "research.training",
+        "research.weights",
         "research.tasks",
         "research.data",
         "research.models",
         "research.metrics",
+        "research.lookup",
+    ),
+    "research/weights": (
+        "research.weights",
+        "research.data",
+        "research.models",
         "research.lookup",
     ),
     "research": ("research",),

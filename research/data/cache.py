@@ -24,7 +24,7 @@ import numpy as np
 from research.data import source as sources
 
 # Part of every key: raise it when the decoding of any source changes.
-_FORMAT = 1
+_FORMAT = 2
 _CHUNK = 32  # examples per gather
 _STALE_SECONDS = 24 * 3600  # age at which a temporary folder counts as left behind
 

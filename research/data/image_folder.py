@@ -3,9 +3,8 @@
 Either root/<split>/<class>/<file> with <split> one of train, validation (or val, valid)
 and test, or root/<class>/<file>, which is all "train". Files are PNG, JPEG, WebP or BMP
 by their extension, in any case; others, hidden ones and deeper folders are ignored.
-Images are decoded when they are asked for. Each is scaled, keeping its aspect ratio,
-until it just covers image_size (for a square: the shorter side takes that length),
-bilinear with antialiasing, and its centre is cropped; see `research.data.images`.
+Images are decoded when they are asked for, scaled keeping their aspect ratio, and the
+centre is cropped, by the rules of `research.data.images`.
 """
 
 import os
@@ -26,7 +25,12 @@ _FOLDERS = {
 
 
 def splits(
-    path: str | None, *, image_size: images.Size = 224, channels: int = 3
+    path: str | None,
+    *,
+    image_size: images.Size = 224,
+    channels: int = 3,
+    resize: int = 0,
+    interpolation: str = "bilinear",
 ) -> tuple[str, ...]:
     """Lists the splits that have a folder; only "train" where none has.
 
@@ -42,6 +46,8 @@ def load(
     *,
     image_size: images.Size = 224,
     channels: int = 3,
+    resize: int = 0,
+    interpolation: str = "bilinear",
 ) -> "ImageFolder":
     """Lists one split: image (h, w, channels) uint8, label () int32.
 
@@ -52,12 +58,15 @@ def load(
       path: root folder.
       image_size: side, or (height, width), in pixels.
       channels: 1 (grey) or 3 (RGB).
+      resize: length of the shorter side, in pixels, before the centre is cropped; 0
+        scales until the image just covers `image_size`.
+      interpolation: nearest, bilinear, bicubic or lanczos.
 
     Raises:
       FileNotFoundError: the folder does not exist.
       ValueError: the folder is not laid out as said, or an option is out of range.
     """
-    images.check(image_size, channels)
+    images.check(image_size, channels, resize, interpolation)
     folders = _split_folders(source.require_folder(path, _HOLDS))
     source.check_split(split, tuple(folders), f"image folder {path}")
     classes = {name: _classes(folder) for name, folder in folders.items()}
@@ -74,7 +83,8 @@ def load(
                 f"{folders[name]} differ in {', '.join(differing[:5])}"
                 f"{' and more' if len(differing) > 5 else ''}; add or remove them"
             )
-    return ImageFolder(folders[split], classes[split], image_size, channels)
+    rule = {"resize": resize, "interpolation": interpolation}
+    return ImageFolder(folders[split], classes[split], image_size, channels, **rule)
 
 
 class ImageFolder:
@@ -86,8 +96,11 @@ class ImageFolder:
         class_names: Sequence[str],
         image_size: images.Size,
         channels: int,
+        resize: int = 0,
+        interpolation: str = "bilinear",
     ):
         self._folder, self._channels = folder, channels
+        self._resize, self._interpolation = resize, interpolation
         self._size = images.height_width(image_size)
         self._names, labels = [], []
         for label, class_name in enumerate(class_names):
@@ -106,6 +119,7 @@ class ImageFolder:
                 "label": source.Feature((), "int32"),
             },
             class_names=tuple(class_names),
+            varies=True,
         )
 
     def __len__(self) -> int:
@@ -117,10 +131,41 @@ class ImageFolder:
         Raises:
           ValueError: a file is not a readable image; the sentence names it.
         """
-        shape = self.spec.features["image"].shape
-        image = np.empty((len(indices), *shape), np.uint8)
-        for row, index in enumerate(indices):
-            image[row] = images.decode(self.file(index), self._size, self._channels)
+        decoded = [
+            images.decode(
+                self.file(index),
+                self._size,
+                self._channels,
+                resize=self._resize,
+                interpolation=self._interpolation,
+            )
+            for index in indices
+        ]
+        return self._batch(decoded, indices)
+
+    def gather_parts(
+        self, indices: np.ndarray, parts: Sequence[source.Part]
+    ) -> dict[str, np.ndarray]:
+        """Decodes parts of images; see `VaryingSource.gather_parts`.
+
+        Raises:
+          ValueError: a file is not a readable image; the sentence names it.
+        """
+        decoded = [
+            images.decode_part(
+                self.file(index),
+                self._size,
+                self._channels,
+                part,
+                interpolation=self._interpolation,
+            )
+            for index, part in zip(indices, parts, strict=True)
+        ]
+        return self._batch(decoded, indices)
+
+    def _batch(self, decoded: list[np.ndarray], indices) -> dict[str, np.ndarray]:
+        shape = (len(indices), *self.spec.features["image"].shape)
+        image = np.stack(decoded) if decoded else np.empty(shape, np.uint8)
         return {"image": image, "label": self._labels[indices]}
 
     def labels(self) -> np.ndarray:
@@ -135,7 +180,8 @@ class ImageFolder:
     def fingerprint(self) -> str:
         """Digests the list of files, their sizes and times, and the options."""
         files = (self.file(index) for index in range(len(self)))
-        return cache.digest_files(files, ("image_folder", self._size, self._channels))
+        rule = (self._size, self._resize, self._interpolation)
+        return cache.digest_files(files, ("image_folder", *rule, self._channels))
 
 
 def _split_folders(root: pathlib.Path) -> dict[str, pathlib.Path]:

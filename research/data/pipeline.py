@@ -3,7 +3,9 @@
 Training reads one endless stream: the permutation of epoch 0, then that of epoch 1, …
 Batch `step` is positions step * B … step * B + B - 1 of it, whatever was read before.
 So a resumed run, or one on another number of processes or workers, sees the same data
-without any saved iterator. Each process reads only its own rows of the batch.
+without any saved iterator. Each process reads only its own rows of the batch. Random
+augmentation needs to know where in the stream an example stands: its batches have the
+further features `epoch` and `example`, () int32 each.
 """
 
 import concurrent.futures
@@ -12,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from research.data import source
+from research.data import augment_boxes, source
 
 # Batches that are being read ahead of the one in use.
 _READ_AHEAD = 2
@@ -54,6 +56,12 @@ class Order:
             return head
         return np.concatenate([head, self._permutation(epoch + 1)[:missing]])
 
+    def positions(self, step: int) -> dict[str, np.ndarray]:
+        """Returns the example and the epoch, (B,) int32 each, of batch `step`."""
+        first = step * self.batch_size
+        epoch = np.arange(first, first + self.batch_size) // self.count
+        return {"example": self.indices(step), "epoch": epoch.astype(np.int32)}
+
     def _draw(self, epoch: int) -> np.ndarray:
         rng = np.random.default_rng((self.seed, epoch))
         return rng.permutation(self.count).astype(np.int32)
@@ -77,11 +85,42 @@ def process_slice(batch_size: int, process: int, processes: int) -> slice:
 class TrainBatches:
     """This process's share of every training batch, by step."""
 
-    def __init__(self, examples: source.Source, order: Order, rows: slice | np.ndarray):
+    def __init__(
+        self,
+        examples: source.Source,
+        order: Order,
+        rows: slice | np.ndarray,
+        positions: bool = False,
+        crop: augment_boxes.RandomCrop | None = None,
+    ):
+        """Prepares the batches; reads nothing yet.
+
+        Args:
+          examples: the training split.
+          order: which of them make a batch.
+          rows: those of each batch that this process reads.
+          positions: whether to add the features `epoch` and `example`.
+          crop: of pictures that vary in size; None takes what `gather` gives.
+        """
         self.examples, self.order, self.rows = examples, order, rows
+        self.positions, self.crop = positions, crop
 
     def __getitem__(self, step: int) -> dict[str, np.ndarray]:
-        return self.examples.gather(self.order.indices(step)[self.rows])
+        at = self.order.positions(step)
+        return self.read(at["epoch"][self.rows], at["example"][self.rows])
+
+    def read(self, epochs: np.ndarray, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """Reads examples (b,) as they are in the given epochs (b,), int32 each."""
+        if self.crop is None:
+            batch = self.examples.gather(indices)
+        else:
+            parts = [
+                functools.partial(self.crop.box, epoch, index)
+                for epoch, index in zip(epochs, indices, strict=True)
+            ]
+            batch = self.examples.gather_parts(indices, parts)
+        added = {"example": indices, "epoch": epochs} if self.positions else {}
+        return batch | added
 
     def __len__(self) -> int:
         return np.iinfo(np.int32).max  # endless; a length is asked for by Grain

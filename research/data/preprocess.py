@@ -1,33 +1,44 @@
 """Turns stored pixels into what a model reads; runs inside the compiled step."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 
 
-def make(*, pad: int, mean: Sequence[float], std: Sequence[float]):
-    """Returns preprocess(batch) -> batch.
+def make(
+    *,
+    pad: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    augment: Callable | None = None,
+):
+    """Returns preprocess(batch, seed=None) -> batch.
 
     uint8 images (b, h, w, c) become float32 (b, h + 2 pad, w + 2 pad, c),
     (pixel / 255 - mean) / std, with black added around; other features stay as they
-    are. A batch without `mask` gets one that counts every example.
+    are, but for what `augment` changes. A batch without `mask` gets one that counts
+    every example.
 
     Args:
       pad: pixels added on each side.
       mean: one value, or one per channel, on the scale where white is 1.
       std: likewise, > 0.
+      augment: (batch, seed) -> batch, applied to images in [0, 1]; None for evaluation.
     """
 
     def per_channel(values):
         return jnp.asarray(values, jnp.float32).reshape(1, 1, 1, -1)
 
-    def preprocess(batch):
+    def preprocess(batch, seed=None):
         batch = dict(batch)
         if "image" in batch:
-            image = batch["image"]
             margins = ((0, 0), (pad, pad), (pad, pad), (0, 0))
-            image = jnp.pad(image, margins).astype(jnp.float32) / 255
-            batch["image"] = (image - per_channel(mean)) / per_channel(std)
+            image = jnp.pad(batch["image"], margins).astype(jnp.float32) / 255
+            batch["image"] = image
+        if augment is not None:
+            batch = augment(batch, seed)
+        if "image" in batch:
+            batch["image"] = (batch["image"] - per_channel(mean)) / per_channel(std)
         if "mask" not in batch:
             size = next(iter(batch.values())).shape[0]
             batch["mask"] = jnp.ones((size,), jnp.float32)

@@ -1,7 +1,7 @@
 """What a data source is: a random-access set of examples and its spec."""
 
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,10 +23,13 @@ class Spec:
     Attributes:
       features: name -> Feature; images are (h, w, c) uint8, labels () int32.
       class_names: one name per label, in label order; empty where there are none.
+      varies: whether the stored pictures vary in size, so that `gather_parts` can read
+        parts of them that `gather` cuts off.
     """
 
     features: Mapping[str, Feature]
     class_names: tuple[str, ...] = ()
+    varies: bool = False
 
     @property
     def num_classes(self) -> int:
@@ -55,6 +58,25 @@ class Source(Protocol):
         """Reads the label of every example, (len(self),), decoding nothing else.
 
         None where the examples have no label.
+        """
+
+
+# (height, width) of a picture -> (top, left, height, width) of a part, in pixels.
+Part = Callable[[int, int], tuple[int, int, int, int]]
+
+
+class VaryingSource(Source, Protocol):
+    """A source of pictures that vary in size: `spec.varies` is true."""
+
+    def gather_parts(
+        self, indices: np.ndarray, parts: Sequence[Part]
+    ) -> dict[str, np.ndarray]:
+        """Reads examples as `gather` does, but a part of each picture.
+
+        Args:
+          indices: (b,) integers in [0, len(self)).
+          parts: for each example what chooses the part, which is then scaled to the
+            image's shape in the spec, its aspect ratio not kept.
         """
 
 
@@ -98,6 +120,12 @@ class Subset:
     def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Reads examples; see `Source.gather`."""
         return self.source.gather(self.indices[indices])
+
+    def gather_parts(
+        self, indices: np.ndarray, parts: Sequence[Part]
+    ) -> dict[str, np.ndarray]:
+        """Reads parts of pictures; see `VaryingSource.gather_parts`."""
+        return self.source.gather_parts(self.indices[indices], parts)
 
     def labels(self) -> np.ndarray | None:
         """Reads all labels; see `Source.labels`."""

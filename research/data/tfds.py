@@ -8,6 +8,7 @@ their records. Nothing is downloaded here. To prepare data, which needs the extr
 
 import itertools
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,6 +25,8 @@ def splits(
     image_key: str = "",
     label_key: str = "",
     image_size: images.Size | None = None,
+    resize: int = 0,
+    interpolation: str = "bilinear",
     train: str = "train",
     validation: str = "validation",
     test: str = "test",
@@ -42,6 +45,8 @@ def load(
     image_key: str = "",
     label_key: str = "",
     image_size: images.Size | None = None,
+    resize: int = 0,
+    interpolation: str = "bilinear",
     train: str = "train",
     validation: str = "validation",
     test: str = "test",
@@ -60,6 +65,9 @@ def load(
         keys, or "label".
       image_size: side, or (height, width), in pixels, by the resize rule of
         `research.data.images`; needed where the images vary in size.
+      resize: length of the shorter side, in pixels, before the centre is cropped; 0
+        scales until the image just covers `image_size`.
+      interpolation: nearest, bilinear, bicubic or lanczos.
       train: what the training split is: a split of the data or an expression of TFDS
         such as "train[:90%]" or "train+extra".
       validation: likewise; "" for none.
@@ -73,32 +81,35 @@ def load(
     named = {"train": train, "validation": validation, "test": test}
     expressions = _expressions(builder, named)
     source.check_split(split, tuple(expressions), f"data set {builder.info.full_name}")
-    return Prepared(builder, expressions[split], image_key, label_key, image_size)
+    rule = {"resize": resize, "interpolation": interpolation}
+    return Prepared(builder, expressions[split], image_key, label_key, image_size, rule)
 
 
 class Prepared:
     """The examples of one split, decoded when gathered."""
 
-    def __init__(self, builder, expression: str, image_key, label_key, image_size):
+    def __init__(
+        self, builder, expression: str, image_key, label_key, image_size, rule
+    ):
         features = builder.info.features
         self._image_key, self._label_key = _keys(builder, image_key, label_key)
         self._name = f"{builder.info.full_name} {expression}"
         shape = features[self._image_key].shape
         channels = 1 if shape[-1] == 1 else 3
-        images.check(image_size, channels)
+        images.check(image_size, channels, **rule)
         if image_size is None and None in shape[:2]:
             raise ValueError(
                 f"the images of {builder.info.full_name} vary in size; set "
                 "config.data.image_size, for example to 224"
             )
         size = shape[:2] if image_size is None else images.height_width(image_size)
-        self._size, self._channels = tuple(size), channels
+        self._size, self._channels, self._rule = tuple(size), channels, rule
         spec = {"image": source.Feature((*self._size, channels), "uint8")}
         class_names = ()
         if self._label_key:
             spec["label"] = source.Feature((), "int32")
             class_names = tuple(features[self._label_key].names)
-        self.spec = source.Spec(spec, class_names)
+        self.spec = source.Spec(spec, class_names, varies=None in shape[:2])
         split = builder.info.splits[expression]
         self.files = sorted({i.filename for i in split.file_instructions})
         self._nbytes = sum(os.path.getsize(f) for f in self.files if os.path.exists(f))
@@ -115,13 +126,26 @@ class Prepared:
         Raises:
           ValueError: an example is damaged; the sentence names it.
         """
+        return self._gather(indices, [None] * len(indices))
+
+    def gather_parts(
+        self, indices: np.ndarray, parts: Sequence[source.Part]
+    ) -> dict[str, np.ndarray]:
+        """Decodes parts of images; see `VaryingSource.gather_parts`.
+
+        Raises:
+          ValueError: an example is damaged; the sentence names it.
+        """
+        return self._gather(indices, parts)
+
+    def _gather(self, indices, parts) -> dict[str, np.ndarray]:
         shape = self.spec.features["image"].shape
         batch = {"image": np.empty((len(indices), *shape), np.uint8)}
         if self._label_key:
             batch["label"] = np.empty(len(indices), np.int32)
-        for row, k in enumerate(indices):
+        for row, (k, part) in enumerate(zip(indices, parts, strict=True)):
             example = self._example(int(k))
-            batch["image"][row] = self._decode(example[self._image_key], int(k))
+            batch["image"][row] = self._decode(example[self._image_key], int(k), part)
             if self._label_key:
                 batch["label"][row] = example[self._label_key]
         if self._label_key:
@@ -139,7 +163,8 @@ class Prepared:
     def fingerprint(self) -> str:
         """Digests the record files, their sizes and times, and the options."""
         options = (self._image_key, self._label_key, self._size, self._channels)
-        return cache.digest_files(self.files, (self._name, *options))
+        rule = tuple(self._rule.values())
+        return cache.digest_files(self.files, (self._name, *options, *rule))
 
     def _example(self, k: int) -> dict:
         try:
@@ -152,11 +177,16 @@ class Prepared:
                 "copy the data again"
             ) from error
 
-    def _decode(self, image, k: int) -> np.ndarray:
-        if isinstance(image, np.ndarray):
-            return images.resize(image[None], self._size)[0]
+    def _decode(self, image, k: int, part: source.Part | None) -> np.ndarray:
+        if isinstance(image, np.ndarray):  # of fixed size: no part is asked for
+            return images.resize(image[None], self._size, **self._rule)[0]
         try:
-            return images.decode(image, self._size, self._channels)
+            if part is None:
+                return images.decode(image, self._size, self._channels, **self._rule)
+            how = self._rule["interpolation"]
+            return images.decode_part(
+                image, self._size, self._channels, part, interpolation=how
+            )
         except ValueError as error:
             raise ValueError(f"example {k} of {self._name}: {error}") from error
 

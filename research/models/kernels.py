@@ -56,6 +56,31 @@ def avg_pool(kernels: str) -> Callable:
     return _choose(kernels, nn.avg_pool, _avg_pool)
 
 
+def batch_norm(kernels: str) -> Callable:
+    """Chooses the class of batch normalisation, of the fields of `nn.BatchNorm`."""
+    return _choose(kernels, nn.BatchNorm, nn.BatchNorm)
+
+
+def layer_norm(kernels: str) -> Callable:
+    """Chooses the class of layer normalisation, of the fields of `nn.LayerNorm`."""
+    return _choose(kernels, nn.LayerNorm, nn.LayerNorm)
+
+
+def gelu(kernels: str) -> Callable:
+    """Chooses the exact gelu, of the signature of `jax.nn.gelu`."""
+    native = partial(jax.nn.gelu, approximate=False)
+    return _choose(kernels, native, native)
+
+
+def attention(kernels: str) -> Callable:
+    """Chooses softmax(q k^T / sqrt(d)) v: (q, k, v, mask=None, causal=False)."""
+    return _choose(kernels, _native_attention, _native_attention)
+
+
+def _native_attention(q, k, v, mask=None, causal=False):
+    return jax.nn.dot_product_attention(q, k, v, mask=mask, is_causal=causal)
+
+
 def _choose(kernels: str, native: Callable, auto: Callable) -> Callable:
     if kernels not in MODES:
         raise ValueError(

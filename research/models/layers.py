@@ -1,7 +1,7 @@
 """What every model file shares: plain Flax layers with the chosen kernels, and `build`.
 
-Each helper returns a plain Flax layer (or pooling function) with its fields already
-bound, so that a model reads like its paper:
+Each helper returns a plain Flax layer (or function) with its fields already bound, so
+that a model reads like its paper:
 
     conv = layers.conv(self.kernels, dtype=self.dtype, param_dtype=self.param_dtype)
     x = conv(6, (5, 5), padding="VALID", name="C1")(x)
@@ -29,14 +29,44 @@ def conv(kernels: str, **fields: Any) -> Callable[..., nn.Conv]:
     return partial(nn.Conv, conv_general_dilated=convolution, **fields)
 
 
-def max_pool(kernels: str) -> Callable[..., Any]:
+def batch_norm(kernels: str, **fields: Any) -> Callable[..., nn.BatchNorm]:
+    """Binds `nn.BatchNorm` to its statistics; kernels is "auto" or "native"."""
+    return partial(forms.batch_norm(kernels), **fields)
+
+
+def layer_norm(kernels: str, **fields: Any) -> Callable[..., nn.LayerNorm]:
+    """Binds `nn.LayerNorm`; kernels is "auto" or "native"."""
+    return partial(forms.layer_norm(kernels), **fields)
+
+
+def max_pool(kernels: str, **fields: Any) -> Callable[..., Any]:
     """Chooses a form of `nn.max_pool`; kernels is "auto" or "native"."""
-    return forms.max_pool(kernels)
+    return partial(forms.max_pool(kernels), **fields)
 
 
-def avg_pool(kernels: str) -> Callable[..., Any]:
+def avg_pool(kernels: str, **fields: Any) -> Callable[..., Any]:
     """Chooses a form of `nn.avg_pool`; kernels is "auto" or "native"."""
-    return forms.avg_pool(kernels)
+    return partial(forms.avg_pool(kernels), **fields)
+
+
+def gelu(kernels: str) -> Callable[..., Any]:
+    """Chooses a form of the exact gelu, x Phi(x); kernels is "auto" or "native"."""
+    return forms.gelu(kernels)
+
+
+def attention(kernels: str, **fields: Any) -> Callable[..., Any]:
+    """Chooses a form of scaled dot-product attention.
+
+    Args:
+      kernels: "auto" or "native".
+      **fields: `causal=True` lets a query see no later key.
+
+    Returns:
+      attend(q, k, v, mask=None, causal=False): q (b, t, h, d); k, v (b, s, h, d); mask,
+      broadcast to (b, h, t, s), is true where a query sees a key. The result,
+      softmax(q k^T / sqrt(d)) v, has the shape of q.
+    """
+    return partial(forms.attention(kernels), **fields)
 
 
 def build(

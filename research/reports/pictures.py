@@ -37,7 +37,7 @@ def write_grid(
     columns = min(_COLUMNS, len(images))
     size = (columns * _CELL_WIDTH, math.ceil(len(images) / columns) * _CELL_HEIGHT)
     canvas = Image.new("RGB", size, "white")
-    draw, font, boxes = ImageDraw.Draw(canvas), _font(), []
+    draw, face, boxes = ImageDraw.Draw(canvas), font(), []
     for number, (array, caption) in enumerate(zip(images, captions, strict=True)):
         row, column = divmod(number, columns)
         picture = _fit(_picture(array))
@@ -51,9 +51,9 @@ def write_grid(
                     (column + 0.5) * _CELL_WIDTH,
                     row * _CELL_HEIGHT + 12 + _SIDE + index * (_FONT_SIZE + 4),
                 ),
-                _shorten(line, font),
+                shorten(line, face, _CELL_WIDTH - 8),
                 fill="black",
-                font=font,
+                font=face,
                 anchor="ma",
             )
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -104,16 +104,17 @@ def _fit(picture: Image.Image) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def _shorten(text: str, font) -> str:
-    """Cuts a line that is wider than its cell."""
-    if font.getlength(text) <= _CELL_WIDTH - 8:
+def shorten(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
+    """Cuts a line that is wider than `width` pixels, and marks it."""
+    if font.getlength(text) <= width:
         return text
-    while text and font.getlength(text + "…") > _CELL_WIDTH - 8:
+    while text and font.getlength(text + "…") > width:
         text = text[:-1]
     return text + "…"
 
 
-def _font() -> ImageFont.FreeTypeFont:
+def font() -> ImageFont.FreeTypeFont:
+    """Loads the font of all pictures."""
     import matplotlib  # brings DejaVu Sans: letters beyond ASCII on any machine
 
     folder = pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf")

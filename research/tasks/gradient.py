@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from research.tasks import remat
+from research.training import state as states
 from research.training.state import TrainState
 
 # (sum, weight) pairs: sums over batches, micro-batches and hosts average exactly.
@@ -24,12 +25,14 @@ class Options:
       ema_decay: of the averaged parameters; 0 keeps none.
       norms_every: steps between two measurements of norms.
       remat: a key of remat.POLICIES.
+      freeze: regular expressions of the paths of parameters without a gradient.
     """
 
     accumulate: int = 1
     ema_decay: float = 0.0
     norms_every: int = 1
     remat: str = "none"
+    freeze: tuple[str, ...] = ()
 
 
 def init_state(params, model_state, tx, seed, options: Options) -> TrainState:
@@ -63,6 +66,7 @@ def make_train_step(loss: Callable, tx: optax.GradientTransformation, options: O
     """
 
     def objective(params, model_state, batch, rng):
+        params = _hold(params, options.freeze)
         metrics, model_state = loss(params, model_state, batch, rng)
         return metrics["loss"][0], (metrics, model_state)
 
@@ -89,6 +93,16 @@ def make_train_step(loss: Callable, tx: optax.GradientTransformation, options: O
         return state, metrics
 
     return step
+
+
+def _hold(params, freeze: tuple[str, ...]):
+    """Hides frozen parameters from the gradient, so that none is computed."""
+
+    def hold(path, leaf):
+        frozen = states.matches(states.path_name(path), freeze)
+        return jax.lax.stop_gradient(leaf) if frozen else leaf
+
+    return jax.tree_util.tree_map_with_path(hold, params) if freeze else params
 
 
 def _accumulated(value_and_grad, state: TrainState, batch, count: int):

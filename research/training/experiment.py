@@ -8,11 +8,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from research import lookup
-from research.data import cache, preprocess, source, splits
+from research.data import augment, cache, pipeline, preprocess, source, splits
 from research.tasks import gradient
-from research.training import optimizers, schedules, settings
+from research.training import depth, optimizers, schedules, settings, state
 
 # Keys of the open groups that the framework itself reads (configs/base.py); all others
 # are fields of what `name` names.
@@ -38,6 +39,8 @@ class Experiment:
       schedule: step -> learning rate.
       task: init, train_step, eval_step, predict.
       preprocess: stored batch -> what the task reads; pure, runs on the device.
+      preprocess_train: (batch of `train_batch`, seed) -> the same, augmented.
+      augment: (batch, seed) -> batch, the middle of `preprocess_train`, or None.
     """
 
     config: Any
@@ -47,6 +50,8 @@ class Experiment:
     schedule: Any
     task: Any
     preprocess: Any
+    preprocess_train: Any
+    augment: Any
 
     def example_batch(self, size: int) -> dict[str, jax.ShapeDtypeStruct]:
         """Returns shapes and dtypes of a stored batch of `size` examples."""
@@ -55,11 +60,38 @@ class Experiment:
             for name, feature in self.spec.features.items()
         }
 
+    @property
+    def augments(self) -> bool:
+        """Whether training batches need the features `epoch` and `example`."""
+        return self.augment is not None
+
+    def train_batch(self, size: int) -> dict[str, jax.ShapeDtypeStruct]:
+        """Returns shapes and dtypes of a training batch of `size` examples."""
+        position = jax.ShapeDtypeStruct((size,), jnp.int32)
+        added = {"example": position, "epoch": position} if self.augments else {}
+        return self.example_batch(size) | added
+
+    def training_batches(
+        self, examples: source.Source, rows=slice(None)
+    ) -> pipeline.TrainBatches:
+        """Returns the training batches by step, or these rows of them."""
+        config = self.config
+        order = pipeline.Order(len(examples), config.data.batch_size, config.seed)
+        crop = augment.host_crop(config.augment, examples.spec, config.seed)
+        return pipeline.TrainBatches(examples, order, rows, self.augments, crop)
+
     def init(self, seed) -> Any:
         """Draws the initial TrainState; pure."""
         shapes = self.example_batch(self.config.data.batch_size)
         batch = {k: jnp.zeros(x.shape, x.dtype) for k, x in shapes.items()}
         return self.task.init(seed, self.preprocess(batch))
+
+    def image_size(self) -> tuple[int, int] | None:
+        """Returns (height, width) of the images that the model reads, if it does."""
+        if "image" not in self.spec.features:
+            return None
+        batch = jax.eval_shape(self.preprocess, self.example_batch(1))
+        return batch["image"].shape[1:3]
 
     def abstract_state(self) -> Any:
         """Returns the shapes and dtypes of the TrainState without computing it."""
@@ -92,21 +124,54 @@ def build(config, spec: source.Spec, train_examples: int) -> Experiment:
         ema_decay=config.train.ema_decay,
         norms_every=config.train.log_every,
         remat=config.train.remat,
+        freeze=config.optimizer.freeze,
     )
     task_module = lookup.module("tasks", config.task.name)
     fields = _own_fields(config.task, "task", keyword_fields(task_module.build))
-    tx = optimizers.make(config.optimizer, schedule)
-    return Experiment(
-        config=config,
-        spec=spec,
-        plan=plan,
-        model=model,
-        schedule=schedule,
-        task=task_module.build(model, tx, options, **fields),
-        preprocess=preprocess.make(
-            pad=config.data.pad, mean=config.data.mean, std=config.data.std
-        ),
-    )
+
+    scale = {key: config.data[key] for key in ("pad", "mean", "std")}
+    augmentation = augment.make(config.augment, spec, scale["mean"], scale["pad"])
+
+    def built(tx) -> Experiment:
+        return Experiment(
+            config=config,
+            spec=spec,
+            plan=plan,
+            model=model,
+            schedule=schedule,
+            task=task_module.build(model, tx, options, **fields),
+            preprocess=preprocess.make(**scale),
+            preprocess_train=preprocess.make(**scale, augment=augmentation),
+            augment=augmentation,
+        )
+
+    layers = ()
+    if config.optimizer.layer_decay != 1.0:
+        layers = depth.layers(built(optax.identity()).init)
+    experiment = built(optimizers.make(config.optimizer, schedule, layers))
+    _check_patterns(experiment)
+    return experiment
+
+
+def _check_patterns(experiment: Experiment) -> None:
+    """Checks that what names parameters to freeze or scale finds some."""
+    optimizer = experiment.config.optimizer
+    asked = [("freeze", pattern) for pattern in optimizer.freeze]
+    asked += [("multipliers", pattern) for pattern, _ in optimizer.multipliers]
+    if not asked:
+        return
+    names = [n for n, _ in state.named_leaves(experiment.abstract_state().params)]
+    for key, pattern in asked:
+        if not any(state.matches(name, (pattern,)) for name in names):
+            raise ValueError(
+                f"config.optimizer.{key}: {pattern!r} matches no parameter; "
+                "scripts/inspect.py lists them"
+            )
+    if all(state.matches(name, optimizer.freeze) for name in names):
+        raise ValueError(
+            f"config.optimizer.freeze={optimizer.freeze} leaves nothing to train; "
+            "leave some parameters out"
+        )
 
 
 def _check_channels(data, spec: source.Spec) -> None:
@@ -169,8 +234,11 @@ def open_data(config, names: Sequence[str]) -> dict[str, source.Source]:
     if data.cache == "none":
         return opened
     limit = int(data.cache_limit * 2**30)
+    random = {"train"} if config.augment.random_resized_crop else set()
     return {
-        name: cache.decode_once(examples, limit_bytes=limit)
+        name: examples
+        if name in random and examples.spec.varies
+        else cache.decode_once(examples, limit_bytes=limit)
         for name, examples in opened.items()
     }
 
@@ -235,5 +303,5 @@ def spec_from_json(values: dict) -> tuple[source.Spec, int]:
         name: source.Feature(tuple(f["shape"]), f["dtype"])
         for name, f in values["features"].items()
     }
-    spec = source.Spec(features, tuple(values["class_names"]))
+    spec = source.Spec(features, tuple(values["class_names"]), values["varies"])
     return spec, values["train_examples"]

@@ -12,10 +12,10 @@ import jax
 import numpy as np
 
 from research import lookup
-from research.data import pipeline
 from research.training import (
     checkpoint,
     evaluation,
+    initial,
     progress,
     settings,
     sharding,
@@ -81,7 +81,7 @@ class _Run:
         self.digest = settings.digest(self.config.to_dict())
         restored = checkpoints.restore_newest(programs.abstract_state)
         if restored is None:
-            self.state, record = programs.init(self.config.seed), {"window": {}}
+            self.state, record = self._start(), {"window": {}}
         else:
             self.state, record = restored
             if record["config"] != self.digest:
@@ -94,6 +94,12 @@ class _Run:
         self.pending, self.latest = [], {}
         self.first = jax.process_index() == 0
         self.clock, self.clock_step, self.waited = time.perf_counter(), self.step, 0.0
+
+    def _start(self):
+        drawn = self.programs.init(self.config.seed)
+        return initial.replace(
+            drawn, self.programs.experiment, self.programs.state_sharding
+        )
 
     def to_the_end(self, mirror: WandbMirror, show) -> dict:
         """Runs the loop; the order inside one step is stated by its comments."""
@@ -161,13 +167,13 @@ class _Run:
 
     def _items(self, resident):
         """Yields what one call of the train program takes, from this step on."""
-        examples, data = self.data["train"], self.config.data
-        order = pipeline.Order(len(examples), data.batch_size, self.config.seed)
+        data = self.config.data
         rows = sharding.process_rows(self.programs.mesh, data.batch_size)
+        batches = self.programs.experiment.training_batches(self.data["train"], rows)
         if resident is not None:
-            each = (order.indices(step) for step in itertools.count(self.step))
+            positions = batches.order.positions
+            each = (positions(step) for step in itertools.count(self.step))
         else:
-            batches = pipeline.TrainBatches(examples, order, rows)
             each = batches.iterate(self.step, data.workers)
         if self.plan.per_call == 1:
             return each

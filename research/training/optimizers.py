@@ -4,13 +4,19 @@ Weight decay is decoupled from the gradient's scale for adamw, lamb, lion and mu
 (Loshchilov & Hutter 2019) and is an L2 term added to the gradient for the others, as
 in the recipes that use them (He et al. 2016). It never touches what `decay_mask`
 leaves out.
+
+Fine-tuning: `multipliers` and `layer_decay` scale the whole update of a parameter, its
+weight decay too; what `freeze` names stays as it is and takes no optimizer state.
 """
+
+from collections.abc import Sequence
 
 import jax
 import optax
 from optax import contrib
 
 from research import lookup
+from research.training import state as states
 
 # "matrices" spares biases and norm parameters, as most recipes since 2017 do.
 DECAY_MASKS = {
@@ -44,12 +50,16 @@ _COUPLED = {
 NAMES = (*_COUPLED, *_DECOUPLED)
 
 
-def make(config, learning_rate) -> optax.GradientTransformation:
+def make(
+    config, learning_rate, layers: Sequence[Sequence[str]] = ()
+) -> optax.GradientTransformation:
     """Builds the optimizer.
 
     Args:
       config: the group `config.optimizer` (configs/base.py says what each key means).
       learning_rate: schedule or number; a number may be traced.
+      layers: the network's modules from input to output, as `depth.layers` gives them;
+        needed where `layer_decay` is not 1.
 
     Raises:
       ValueError: unknown optimizer or decay mask.
@@ -73,4 +83,44 @@ def make(config, learning_rate) -> optax.GradientTransformation:
         if config.weight_decay:
             parts.append(optax.add_decayed_weights(**decay))
         parts.append(_COUPLED[config.name](learning_rate, config))
-    return optax.chain(*parts)
+    if config.multipliers or config.layer_decay != 1.0:
+        parts.append(_scale_each(config, layers))
+    tx = optax.chain(*parts)
+    if not config.freeze:
+        return tx
+    return optax.partition(
+        {"learn": tx, "keep": optax.set_to_zero()},
+        lambda params: _by_name(
+            lambda name: "keep" if states.matches(name, config.freeze) else "learn",
+            params,
+        ),
+    )
+
+
+def _scale_each(config, layers) -> optax.GradientTransformation:
+    """Multiplies each parameter's update by its own factor."""
+    place = {name: i for i, names in enumerate(layers) for name in names}
+
+    def factor(name: str) -> float:
+        product = 1.0
+        for pattern, value in config.multipliers:
+            if states.matches(name, (pattern,)):
+                product *= value
+        if config.layer_decay != 1.0:  # a parameter outside all modules is an input's
+            above = len(layers) - 1 - place.get(name.split("/")[0], 0)
+            product *= config.layer_decay**above
+        return product
+
+    def update(updates, state, params=None):
+        del params
+        factors = _by_name(factor, updates)
+        return jax.tree.map(lambda u, f: u * f, updates, factors), state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+def _by_name(function, tree):
+    """Maps every leaf to function(its path)."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: function(states.path_name(path)), tree
+    )

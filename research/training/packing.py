@@ -1,8 +1,8 @@
 """Packs a tree's many small leaves into one array of bytes, for storage.
 
 Writing a leaf costs about 2 ms of a core whatever its size: a LeNet has 24 leaves of a
-few kB. Which leaves are packed depends on their shapes alone, never on the mesh, so
-that a checkpoint restores on any.
+few kB. Packed are the smallest leaves, up to a limit of all together. Which these are
+depends on their shapes alone, never on the mesh, so that a checkpoint restores on any.
 """
 
 import functools
@@ -14,8 +14,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from research.training import state as states
 
-# Elements from which on a leaf is stored by itself.
-_WHOLE = 2**16
+# Bytes that are packed at most; the larger leaves are stored by themselves.
+_LIMIT = 2**24
 
 
 def pack(tree) -> dict:
@@ -63,9 +63,15 @@ def index(tree) -> list[list]:
 
 def _divide(tree) -> tuple[list, dict]:
     leaves, treedef = jax.tree.flatten(tree)
+    packable = [leaf for leaf in leaves if isinstance(leaf.dtype, np.dtype)]
+    sizes = np.sort([_nbytes(leaf) for leaf in packable])
+    fitting = sizes[np.cumsum(sizes) <= _LIMIT]
+    largest = fitting[-1] if len(fitting) else -1
+    if len(fitting) < len(sizes) and sizes[len(fitting)] == largest:
+        largest -= 1  # of equal sizes all are packed, or none
     small, whole = [], {}
     for name, leaf in zip(_names(treedef), leaves, strict=True):
-        if leaf.size < _WHOLE and isinstance(leaf.dtype, np.dtype):
+        if isinstance(leaf.dtype, np.dtype) and _nbytes(leaf) <= largest:
             small.append((name, leaf))
         else:
             whole[name] = leaf

@@ -116,8 +116,9 @@ class Programs:
         Args:
           state: TrainState; its buffers are given up.
           data: what `place_data` returned.
-          item: this process's rows of a stored batch, or of (b,) indices into `data`,
-            with a leading axis of length `per_call` where that is above 1.
+          item: this process's rows of a training batch, or of the positions (b,) of
+            its examples in `data`, see `pipeline.Order.positions`, with a leading axis
+            of length `per_call` where that is above 1.
 
         Returns:
           (state, packed): packed (per_call, metrics, 2) float32, see `unpack`.
@@ -148,7 +149,7 @@ class Programs:
         leading = (self._per_call,) if self._per_call > 1 else ()
         item = {
             name: jax.ShapeDtypeStruct((*leading, *x.shape), x.dtype)
-            for name, x in self.experiment.example_batch(size).items()
+            for name, x in self.experiment.train_batch(size).items()
         }
         return self._compile_train().lower(self.abstract_state, None, item)
 
@@ -158,10 +159,11 @@ class Programs:
         def update(state, data, item):
             raw = item
             if data is not None:
-                raw = {name: array[item] for name, array in data.items()}
+                raw = {name: array[item["example"]] for name, array in data.items()}
+                raw |= item if experiment.augments else {}
             rate = jnp.asarray(experiment.schedule(state.step), jnp.float32)
             state, metrics = experiment.task.train_step(
-                state, experiment.preprocess(raw)
+                state, experiment.preprocess_train(raw, state.seed)
             )
             metrics["learning_rate"] = (rate, jnp.ones(()))
             self._names["train"], packed = _pack(metrics)
@@ -205,8 +207,7 @@ class Programs:
 
     def _watch(self, what: str, item) -> None:
         """Reports a batch of another shape: it compiles the program again."""
-        items = item.items() if isinstance(item, dict) else [("indices", item)]
-        now = {name: (x.shape, x.dtype) for name, x in items}
+        now = {name: (x.shape, x.dtype) for name, x in item.items()}
         before = self._seen.setdefault(what, now)
         if now != before:
             changed = [n for n in {*now, *before} if now.get(n) != before.get(n)]

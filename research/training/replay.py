@@ -5,7 +5,6 @@ import pathlib
 import jax
 import numpy as np
 
-from research.data import pipeline
 from research.training import checkpoint, experiment, workdir
 from research.training import state as states
 from research.training.programs import Programs
@@ -36,9 +35,10 @@ def replay(folder: pathlib.Path, config, step: int) -> list[str]:
         )
     programs = Programs(built)
     state = _state_before(programs, folder, step)
-    order = pipeline.Order(len(examples), config.data.batch_size, config.seed)
-    batches = pipeline.TrainBatches(examples, order, slice(None))
-    update = jax.jit(lambda s, b: built.task.train_step(s, built.preprocess(b)))
+    batches = built.training_batches(examples)
+    update = jax.jit(
+        lambda s, b: built.task.train_step(s, built.preprocess_train(b, s.seed))
+    )
     found = [f"replaying from step {int(state.step)}"]
     while int(state.step) < step - 1:
         state, _ = update(state, batches[int(state.step)])

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import math
+import re
 from dataclasses import dataclass
 
 from research import lookup
+from research.data import augment
 from research.tasks import remat
 from research.training import optimizers, schedules
 
@@ -30,6 +32,9 @@ _LEGAL = {
     "model.kernels": ("auto", "native"),
     "data.placement": ("auto", "host", "device"),
     "data.cache": ("auto", "none"),
+    "augment.pad_mode": augment.PAD_MODES,
+    "augment.flip": augment.FLIPS,
+    "augment.policy": augment.POLICIES,
     "optimizer.name": optimizers.NAMES,
     "optimizer.decay_mask": tuple(optimizers.DECAY_MASKS),
     "schedule.name": schedules.NAMES,
@@ -48,6 +53,15 @@ _RANGES = {
     "data.pad": (0, None),
     "data.cache_limit": (0.0, None),
     "data.workers": (0, 256),
+    "augment.pad_crop": (0, None),
+    "augment.layers": (1, None),
+    "augment.magnitude": (0.0, augment.MAX_MAGNITUDE),
+    "augment.erase": (0.0, 1.0),
+    "augment.cutout": (0, None),
+    "augment.mixup": (0.0, None),
+    "augment.cutmix": (0.0, None),
+    "augment.mix_probability": (0.0, 1.0),
+    "augment.mix_switch": (0.0, 1.0),
     "optimizer.learning_rate": (0.0, None),
     "optimizer.weight_decay": (0.0, None),
     "optimizer.momentum": (0.0, 1.0),
@@ -55,6 +69,7 @@ _RANGES = {
     "optimizer.b2": (0.0, 1.0),
     "optimizer.eps": (0.0, None),
     "optimizer.clip_norm": (0.0, None),
+    "optimizer.layer_decay": (0.0, 1.0),
     "schedule.warmup_steps": (0, None),
     "schedule.end_factor": (0.0, 1.0),
     "schedule.factor": (0.0, 1.0),
@@ -100,7 +115,37 @@ def check(config) -> None:
                 f"config.{key} must be {bound}, got {value}; correct it in the config "
                 "or on the command line"
             )
+    _check_patterns(config)
+    augment.check(config.augment)
     _check_together(config)
+
+
+def _check_patterns(config) -> None:
+    """Checks the keys that name parameters by regular expressions."""
+    for pair in config.optimizer.multipliers:
+        if not (isinstance(pair, tuple) and len(pair) == 2 and _number(pair[1])):
+            raise ValueError(
+                f"config.optimizer.multipliers must hold (regex, factor) pairs, got "
+                f"{pair!r}; write for example (('bias$', 2.0),)"
+            )
+    named = {
+        "init.fresh": config.init.fresh,
+        "optimizer.freeze": config.optimizer.freeze,
+        "optimizer.multipliers": [pair[0] for pair in config.optimizer.multipliers],
+    }
+    for key, patterns in named.items():
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except (re.error, TypeError) as error:
+                raise ValueError(
+                    f"config.{key} must hold regular expressions, got {pattern!r} "
+                    f"({error}); correct it"
+                ) from error
+
+
+def _number(value) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value) and value >= 0
 
 
 def _check_together(config) -> None:

@@ -1,6 +1,8 @@
 """The training state: everything that decides how training goes on."""
 
 import hashlib
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import flax.struct
@@ -37,10 +39,20 @@ class TrainState:
         return self.params if self.ema_params is None else self.ema_params
 
 
+def path_name(path) -> str:
+    """Writes a key path of `jax.tree_util` as "C1/kernel"."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
 def named_leaves(tree: Any) -> list[tuple[str, Any]]:
     """Lists (path, leaf) with paths like "params/C1/kernel"."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return [(jax.tree_util.keystr(p, simple=True, separator="/"), x) for p, x in leaves]
+    return [(path_name(path), leaf) for path, leaf in leaves]
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Says whether any regular expression is found in the path of a leaf."""
+    return any(re.search(pattern, name) for pattern in patterns)
 
 
 def digest(tree: Any) -> str:

@@ -13,7 +13,7 @@ from research.training import state as states
 def tree():
     rng = np.random.default_rng(0)
     return {
-        "large": jnp.asarray(rng.normal(size=(2**16,)), jnp.float32),
+        "large": jnp.asarray(rng.normal(size=(2**22,)), jnp.float32),
         "small": {
             "a": jnp.asarray(rng.normal(size=(3, 5)), jnp.float32),
             "b": jnp.asarray(rng.normal(size=(8, 8)), jnp.float32),

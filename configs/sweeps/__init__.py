@@ -1,0 +1,1 @@
+"""Sweeps: which config, over what, towards which metric, at what cost."""

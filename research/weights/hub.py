@@ -1,0 +1,77 @@
+"""Names of published weights, and fetching them from the Hugging Face hub."""
+
+import pathlib
+
+from research import lookup
+
+# Short name -> (repository, architecture, variant of research/models/<architecture>).
+NAMES = {
+    "resnet18": ("microsoft/resnet-18", "resnet", "18"),
+    "resnet34": ("microsoft/resnet-34", "resnet", "34"),
+    "resnet50": ("microsoft/resnet-50", "resnet", "50"),
+    "resnet101": ("microsoft/resnet-101", "resnet", "101"),
+    "resnet152": ("microsoft/resnet-152", "resnet", "152"),
+    "vit_ti16": ("timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k", "vit", "Ti/16"),
+    "vit_s16": ("timm/vit_small_patch16_224.augreg_in21k_ft_in1k", "vit", "S/16"),
+    "vit_s32": ("timm/vit_small_patch32_224.augreg_in21k_ft_in1k", "vit", "S/32"),
+    "vit_b16": ("google/vit-base-patch16-224", "vit", "B/16"),
+    "vit_b32": ("google/vit-base-patch32-384", "vit", "B/32"),
+    "vit_l16": ("google/vit-large-patch16-224", "vit", "L/16"),
+    "vit_l32": ("google/vit-large-patch32-384", "vit", "L/32"),
+    "vit_h14": ("google/vit-huge-patch14-224-in21k", "vit", "H/14"),
+}
+
+
+def repository(name: str) -> str:
+    """Finds the repository of a short name; "owner/name" is one already.
+
+    Raises:
+      ValueError: the name is neither.
+    """
+    if name in NAMES:
+        return NAMES[name][0]
+    owner, slash, rest = name.partition("/")
+    if slash and owner and rest and "/" not in rest:
+        return name
+    sentence = lookup.unknown("published weights", name, NAMES)
+    raise ValueError(f"{sentence}, or a repository of huggingface.co as owner/name")
+
+
+def fetch(name: str) -> pathlib.Path:
+    """Downloads a repository's weights and configs, once; later calls find them.
+
+    Raises:
+      FileNotFoundError: huggingface_hub or the network is not there; the sentence says
+        which files to bring from where.
+      ValueError: the name is unknown.
+    """
+    repo = repository(name)
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise FileNotFoundError(
+            _bring(repo, "huggingface_hub is not installed")
+        ) from None
+    try:
+        folder = huggingface_hub.snapshot_download(
+            repo, allow_patterns=["*.json", "*.safetensors"]
+        )
+        if not list(pathlib.Path(folder).glob("*.safetensors")):
+            folder = huggingface_hub.snapshot_download(
+                repo, allow_patterns=["*.json", "pytorch_model*.bin"]
+            )
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise FileNotFoundError(_bring(repo, reason)) from error
+    return pathlib.Path(folder)
+
+
+def _bring(repo: str, reason: str) -> str:
+    files = "config.json and model.safetensors"
+    if not repo.startswith("timm/"):
+        files = "config.json, preprocessor_config.json and model.safetensors"
+    return (
+        f"the weights {repo} are not here and cannot be fetched ({reason}); "
+        f"bring {files} from https://huggingface.co/{repo}/tree/main into one folder "
+        "and give it as path=FOLDER"
+    )

@@ -1,0 +1,79 @@
+"""Our own form of weights: leaves by their paths, and model.json.
+
+model.json holds the architecture, the model's fields, the image size, how images are
+prepared and the names of the classes.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from research import lookup
+from research.weights import preprocessing, rules
+
+_MACHINE = ("dtype", "param_dtype", "kernels", "parent", "name")
+
+
+def _sizes(shapes: Mapping, configs: Mapping) -> rules.Sizes:
+    del shapes
+    if "model.json" not in configs:
+        raise ValueError(
+            "weights under our own names need the model.json that was written with "
+            "them; bring it into their folder and give that folder as path"
+        )
+    found = configs["model.json"]
+    fields = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in found["fields"].items()
+    }
+    return rules.Sizes(fields, tuple(found["image_size"]), found["channels"])
+
+
+def _prepares(file_name, configs: Mapping, image_size):
+    found = configs["model.json"]["preprocessing"]
+    return preprocessing.from_json(found) if found else None
+
+
+def _class_names(configs: Mapping) -> tuple[str, ...] | None:
+    names = configs["model.json"]["class_names"]
+    return tuple(names) if names else None
+
+
+def _configs(model, sizes: rules.Sizes, prepared, class_names) -> dict[str, dict]:
+    content = dict(
+        architecture=type(model).__module__.rpartition(".")[2],
+        fields=fields(model),
+        image_size=list(sizes.image_size),
+        channels=sizes.channels,
+        preprocessing=prepared.to_json() if prepared else None,
+        class_names=list(class_names) if class_names else None,
+    )
+    return {"model.json": content}
+
+
+def fields(model) -> dict[str, Any]:
+    """Lists the fields that make the network what it is, not where it runs."""
+    return {
+        field.name: getattr(model, field.name)
+        for field in dataclasses.fields(model)
+        if field.init and field.name not in _MACHINE
+    }
+
+
+def _format(architecture: str) -> rules.Format:
+    def belongs(configs: Mapping) -> bool:
+        return configs.get("model.json", {}).get("architecture") == architecture
+
+    return rules.Format(
+        publisher="menagerie",
+        architecture=architecture,
+        rules=(rules.Rule("{path}", ("{path}",)),),
+        marks=(),
+        sizes=_sizes,
+        belongs=belongs,
+        preprocessing=_prepares,
+        class_names=_class_names,
+        configs=_configs,
+    )
+
+
+FORMATS = tuple(_format(name) for name in lookup.names("models"))
