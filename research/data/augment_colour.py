@@ -67,13 +67,15 @@ def shift_hue(
       shift: in turns of the colour circle.
     """
     red, green, blue = jnp.moveaxis(image, -1, 0)
-    value, least = image.max(-1), image.min(-1)
-    chroma = value - least
+    value = jnp.maximum(jnp.maximum(red, green), blue)
+    chroma = value - jnp.minimum(jnp.minimum(red, green), blue)
     safe = jnp.where(chroma > 0, chroma, 1)
+    # Not `value == red`: a compiler may compute the two with different rounding, and
+    # then none is equal. On both sides of these comparisons the hue is the same.
     hue = jnp.where(
-        value == red,
+        (red >= green) & (red >= blue),
         (green - blue) / safe,
-        jnp.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
+        jnp.where(green >= blue, 2 + (blue - red) / safe, 4 + (red - green) / safe),
     )
     hue = hue + 6 * shift[:, None, None]  # in sixths of a turn
     # Each channel falls from `value` by up to `chroma`, a trapezium over the circle.

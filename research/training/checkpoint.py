@@ -15,9 +15,9 @@ import pathlib
 import jax
 import orbax.checkpoint as ocp
 
-from research.training import packing
+from research.training import packed_file, packing
 
-_STATE, _INDEX = "state", "packed"
+_PACKED, _WHOLE, _INDEX = "packed", "whole", "packed"
 
 
 def folder_of(workdir: pathlib.Path) -> pathlib.Path:
@@ -59,8 +59,12 @@ class Checkpoints:
         keepers = [policies.LatestN(keep)]
         if keep_best:
             keepers.append(policies.BestN(get_metric_fn=self._score, n=keep_best))
+        handlers = ocp.DefaultCheckpointHandlerRegistry()
+        handlers.add(_PACKED, packed_file.Save, packed_file.Handler)
+        handlers.add(_PACKED, packed_file.Restore, packed_file.Handler)
         self._manager = ocp.CheckpointManager(
             self.folder,
+            handler_registry=handlers,
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=policies.AnyPreservationPolicy(keepers),
                 best_fn=self._score,
@@ -119,7 +123,10 @@ class Checkpoints:
         """
         if step in self._manager.all_steps():
             return
-        items = {_STATE: ocp.args.StandardSave(packing.pack(state))}
+        packed, whole = packing.pack(state)
+        items = {_PACKED: packed_file.Save(packed)}
+        if whole:
+            items[_WHOLE] = ocp.args.StandardSave(whole)
         record = record | {_INDEX: packing.index(state)}
         with self._full_disk_named():
             self._manager.save(
@@ -159,12 +166,16 @@ class Checkpoints:
                 "code makes; restore the code it was trained with, or choose another "
                 "--workdir"
             )
-        items = {_STATE: ocp.args.StandardRestore(packing.abstract(abstract_state))}
+        items = {_PACKED: packed_file.Restore()}
+        whole = packing.whole(abstract_state)
+        if whole:
+            items[_WHOLE] = ocp.args.StandardRestore(whole)
         try:
             restored = self._manager.restore(step, args=ocp.args.Composite(**items))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._damaged(step, error) from error
-        return packing.unpack(restored[_STATE], abstract_state), record
+        found = restored[_WHOLE] if whole else {}
+        return packing.unpack(restored[_PACKED], found, abstract_state), record
 
     def _damaged(self, step: int, error: Exception) -> ValueError:
         first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -28,7 +28,9 @@ from research.training.programs import Programs
 from research.training.wandb_mirror import WandbMirror
 
 
-def train(config, folder: pathlib.Path, command: list[str], show=None) -> dict:
+def train(
+    config, folder: pathlib.Path, command: list[str], show=None, watch=None
+) -> dict:
     """Trains, or resumes, the run of a directory to its last step.
 
     Args:
@@ -37,6 +39,8 @@ def train(config, folder: pathlib.Path, command: list[str], show=None) -> dict:
       command: what was typed, for the record and for messages.
       show: (programs, state, validation split, metrics, step) -> {name: picture file},
         called once when a run of one process is finished; W&B gets the pictures.
+      watch: (step, metrics) -> whether to end the run there, called after every
+        evaluation; an early end is saved like any stop.
 
     Returns:
       {"step": last step made, "finished": whether that is the whole run,
@@ -63,6 +67,7 @@ def train(config, folder: pathlib.Path, command: list[str], show=None) -> dict:
     )
     with checkpoints, _StopRequest(checkpoints) as stop:
         run = _Run(programs, data, checkpoints, stop, folder, command)
+        run.watch = watch or run.watch
         if first:
             workdir.note_start(folder, run.step, command)
         mirror = WandbMirror(
@@ -94,6 +99,7 @@ class _Run:
         self.pending, self.latest = [], {}
         self.first = jax.process_index() == 0
         self.clock, self.clock_step, self.waited = time.perf_counter(), self.step, 0.0
+        self.watch = lambda step, metrics: False
 
     def _start(self):
         drawn = self.programs.init(self.config.seed)
@@ -162,6 +168,9 @@ class _Run:
             best = evaluated and self.config.checkpoint.keep_best
             if last or best or self.step % plan.save_every == 0:
                 self._save(evaluated)
+            # 4. who watches may end the run
+            if evaluated and self.watch(self.step, evaluated):
+                break
         if self.step < plan.total:
             self._save({})
 

@@ -18,41 +18,40 @@ from research.training import state as states
 _LIMIT = 2**24
 
 
-def pack(tree) -> dict:
-    """Returns {"packed": (bytes,) uint8, "whole": {name: leaf}} of a tree."""
+def pack(tree) -> tuple[np.ndarray, dict]:
+    """Returns ((bytes,) uint8 in host memory, {name: leaf} of the larger leaves)."""
     small, whole = _divide(tree)
-    packed = _concatenate([leaf for _, leaf in small])
-    if jax.process_count() == 1:
-        packed = np.asarray(packed)  # costs less to store than a device's array
-    return {"packed": packed, "whole": whole}
+    leaves = [leaf for _, leaf in small]
+    together = None
+    if jax.process_count() > 1:  # this process may hold a share of them only
+        together = NamedSharding(leaves[0].sharding.mesh, PartitionSpec())
+    packed = _concatenation(together)(leaves)
+    return np.asarray(packed), whole
 
 
-def abstract(abstract_tree) -> dict:
-    """Returns shapes, dtypes and shardings of what `pack` returns for such a tree."""
-    small, whole = _divide(abstract_tree)
-    sharding = getattr(small[0][1], "sharding", None)
-    if isinstance(sharding, NamedSharding):
-        sharding = NamedSharding(sharding.mesh, PartitionSpec())
-    size = sum(_nbytes(leaf) for _, leaf in small)
-    packed = jax.ShapeDtypeStruct((size,), jnp.uint8, sharding=sharding)
-    return {"packed": packed, "whole": whole}
+def whole(abstract_tree) -> dict:
+    """Returns {name: leaf} of the leaves that are stored by themselves."""
+    return _divide(abstract_tree)[1]
 
 
-def unpack(stored: dict, abstract_tree):
+def unpack(packed: np.ndarray, whole: dict, abstract_tree):
     """Undoes `pack`; each leaf gets the sharding of the abstract one."""
     small, _ = _divide(abstract_tree)
-    ends = np.cumsum([_nbytes(leaf) for _, leaf in small])[:-1]
-    parts = jax.jit(jnp.split, static_argnums=1)(
-        stored["packed"], tuple(int(end) for end in ends)
-    )
-    found = dict(stored["whole"])
-    for (name, leaf), part in zip(small, parts, strict=True):
-        found[name] = jax.jit(
-            functools.partial(_from_bytes, shape=leaf.shape, dtype=leaf.dtype),
-            out_shardings=getattr(leaf, "sharding", None),
-        )(part)
+    found, first = dict(whole), 0
+    for name, leaf in small:
+        last = first + _nbytes(leaf)
+        value = packed[first:last].view(leaf.dtype).reshape(leaf.shape)
+        found[name] = _placed(value, getattr(leaf, "sharding", None))
+        first = last
     treedef = jax.tree.structure(abstract_tree)
     return jax.tree.unflatten(treedef, [found[name] for name in _names(treedef)])
+
+
+def _placed(value: np.ndarray, sharding):
+    value = value.copy()  # aligned, and not a part of the whole file
+    if sharding is None:
+        return jnp.asarray(value)
+    return jax.make_array_from_callback(value.shape, sharding, lambda at: value[at])
 
 
 def index(tree) -> list[list]:
@@ -90,20 +89,15 @@ def _nbytes(leaf) -> int:
     return leaf.size * leaf.dtype.itemsize
 
 
-@jax.jit
-def _concatenate(leaves):
-    return jnp.concatenate([_to_bytes(leaf) for leaf in leaves])
+@functools.lru_cache(maxsize=2)
+def _concatenation(sharding):
+    return jax.jit(
+        lambda leaves: jnp.concatenate([_to_bytes(leaf) for leaf in leaves]),
+        out_shardings=sharding,
+    )
 
 
 def _to_bytes(leaf):
     if leaf.dtype == jnp.bool_:
         leaf = leaf.astype(jnp.uint8)
     return jax.lax.bitcast_convert_type(leaf, jnp.uint8).ravel()
-
-
-def _from_bytes(part, *, shape, dtype):
-    if dtype == jnp.bool_:
-        return part.astype(jnp.bool_).reshape(shape)
-    # Bytes of one element are the last axis, but for elements of one byte.
-    grouped = (-1, dtype.itemsize) if dtype.itemsize > 1 else (-1,)
-    return jax.lax.bitcast_convert_type(part.reshape(grouped), dtype).reshape(shape)

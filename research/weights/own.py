@@ -11,6 +11,7 @@ from typing import Any
 from research import lookup
 from research.weights import preprocessing, rules
 
+_KEYS = ("fields", "image_size", "channels", "preprocessing", "class_names")
 _MACHINE = ("dtype", "param_dtype", "kernels", "parent", "name")
 
 
@@ -22,6 +23,12 @@ def _sizes(shapes: Mapping, configs: Mapping) -> rules.Sizes:
             "them; bring it into their folder and give that folder as path"
         )
     found = configs["model.json"]
+    absent = [key for key in _KEYS if key not in found]
+    if absent:
+        raise ValueError(
+            f"model.json lacks {absent[0]!r}; bring the one that was written with the "
+            "weights"
+        )
     fields = {
         k: tuple(v) if isinstance(v, list) else v for k, v in found["fields"].items()
     }

@@ -1,26 +1,20 @@
 """Reads PyTorch's `.pth` and `.bin` files without PyTorch and without running code.
 
-A weight file of PyTorch is a pickle, and a pickle is a program. The unpickler here
-knows the handful of names that a file of plain tensors needs, as stand-ins that only
-describe tensors, and refuses every other name before it is looked up. Two containers
-are read: the zip of PyTorch >= 1.6 and the stream of pickles before it.
+Two containers are read: the zip of PyTorch >= 1.6 and the stream of pickles before it.
+`unpickler.py` refuses all that a file of plain tensors does not need.
 """
 
-import dataclasses
 import io
-import math
 import pathlib
 import pickle
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
-from typing import Any
 
 import ml_dtypes
 import numpy as np
 
-from research.weights import stored
+from research.weights import stored, unpickler
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # first pickle of the stream container
 _PROTOCOL = 1001
@@ -40,140 +34,8 @@ _DAMAGE = (
     UnicodeError,
     ValueError,
 )
-_STORAGES = {
-    "DoubleStorage": "float64",
-    "FloatStorage": "float32",
-    "HalfStorage": "float16",
-    "BFloat16Storage": "bfloat16",
-    "LongStorage": "int64",
-    "IntStorage": "int32",
-    "ShortStorage": "int16",
-    "CharStorage": "int8",
-    "ByteStorage": "uint8",
-    "BoolStorage": "bool",
-}
 # Dictionaries that training scripts wrap the tensors in.
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
-
-
-class _Refused(ValueError):
-    """The sentence for a file that is no plain file of tensors."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Storage:
-    """A run of numbers in the file: its key there, type and count."""
-
-    key: str
-    dtype: str
-    count: int
-
-
-class _Tensor:
-    """What a pickled tensor says of itself: storage, offset, shape and strides."""
-
-    def __init__(self, storage, offset, shape, strides):
-        if not isinstance(storage, _Storage):
-            raise TypeError("a tensor without a storage")
-        self.storage, self.offset = storage, int(offset)
-        self.shape = tuple(int(n) for n in shape)
-        self.strides = tuple(int(n) for n in strides)
-        self._check()
-
-    def __setstate__(self, state):
-        """Ignores what old files append to a parameter: hooks and gradient flags."""
-
-    def _check(self):
-        last = self.offset
-        if len(self.shape) != len(self.strides) or min((0, last, *self.shape)) < 0:
-            raise ValueError("a tensor of impossible shape")
-        if min((1, *self.strides)) < 0:
-            raise ValueError("a tensor of negative strides")
-        if math.prod(self.shape):
-            pairs = zip(self.shape, self.strides, strict=True)
-            last += sum((size - 1) * stride for size, stride in pairs) + 1
-        if last > self.storage.count or math.prod(self.shape) > self.storage.count:
-            raise ValueError("a tensor beyond the end of its storage")
-
-    def take(self, numbers: np.ndarray) -> np.ndarray:
-        """Cuts the tensor out of its storage's numbers, without a copy."""
-        steps = [stride * numbers.itemsize for stride in self.strides]
-        return np.lib.stride_tricks.as_strided(
-            numbers[self.offset :], self.shape, steps, writeable=False
-        )
-
-
-class _Entries(dict):
-    """An OrderedDict of the file, without the attributes that it carries."""
-
-    def __setstate__(self, state):
-        """Ignores `_metadata`, the only attribute that PyTorch stores."""
-
-
-class _Allowed:
-    """A name that the pickle may call; nothing can be attached to it."""
-
-    __slots__ = ("call", "dtype")
-
-    def __init__(self, call: Callable[..., Any] | None = None, dtype: str = ""):
-        self.call, self.dtype = call, dtype
-
-    def __call__(self, *args):
-        if self.call is None:
-            raise TypeError("a storage type is not called")
-        return self.call(*args)
-
-    def __setstate__(self, state):
-        raise TypeError("an allowed name takes no state")
-
-
-def _parameter(data=None, *ignored) -> _Tensor:
-    if not isinstance(data, _Tensor):
-        raise TypeError("a parameter without a tensor")
-    return data
-
-
-_NAMES = {
-    ("collections", "OrderedDict"): _Allowed(_Entries),
-    ("torch._utils", "_rebuild_tensor"): _Allowed(_Tensor),
-    ("torch._utils", "_rebuild_tensor_v2"): _Allowed(lambda *a: _Tensor(*a[:4])),
-    ("torch._utils", "_rebuild_parameter"): _Allowed(_parameter),
-    ("torch.nn.parameter", "Parameter"): _Allowed(_parameter),
-} | {
-    (module, name): _Allowed(dtype=dtype)
-    for module in ("torch", "torch.cuda")
-    for name, dtype in _STORAGES.items()
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    """Builds descriptions of tensors; any name outside of _NAMES ends it.
-
-    Attributes:
-      storages: those met so far, by key.
-    """
-
-    def __init__(self, file):
-        super().__init__(file, encoding="utf-8")
-        self.storages: dict[str, _Storage] = {}
-
-    def find_class(self, module, name):
-        try:
-            return _NAMES[module, name]
-        except KeyError:
-            raise _Refused(
-                f"names {module}.{name}, which a file of plain tensors does not need, "
-                "and was not run; bring the safetensors file of these weights, or save "
-                "the state_dict alone again"
-            ) from None
-
-    def persistent_load(self, pid):
-        kind, storage_type, key, _, count = pid[:5]
-        view = pid[5] if len(pid) > 5 else None
-        if kind != "storage" or view is not None or not storage_type.dtype:
-            raise pickle.UnpicklingError("a storage of unknown form")
-        storage = _Storage(str(key), storage_type.dtype, int(count))
-        return self.storages.setdefault(storage.key, storage)
 
 
 def read(path: pathlib.Path) -> dict[str, stored.Stored]:
@@ -189,7 +51,7 @@ def read(path: pathlib.Path) -> dict[str, stored.Stored]:
         with path.open("rb") as file:
             is_zip = file.read(4) == b"PK\x03\x04"
         found, fetch = _open_zip(path) if is_zip else _open_stream(path)
-    except _Refused as error:
+    except unpickler.Refused as error:
         raise ValueError(f"{path} {error}") from error
     except _DAMAGE as error:
         raise ValueError(
@@ -205,7 +67,7 @@ def read(path: pathlib.Path) -> dict[str, stored.Stored]:
     return {name: _stored(path, each, fetch) for name, each in tensors.items()}
 
 
-def _tensors(found) -> dict[str, _Tensor]:
+def _tensors(found) -> dict[str, unpickler.Tensor]:
     if not isinstance(found, dict):
         return {}
     for key in _WRAPPERS:
@@ -214,11 +76,11 @@ def _tensors(found) -> dict[str, _Tensor]:
     return {
         name: value
         for name, value in found.items()
-        if isinstance(name, str) and isinstance(value, _Tensor)
+        if isinstance(name, str) and isinstance(value, unpickler.Tensor)
     }
 
 
-def _stored(path, tensor: _Tensor, fetch) -> stored.Stored:
+def _stored(path, tensor: unpickler.Tensor, fetch) -> stored.Stored:
     def values() -> np.ndarray:
         try:
             return tensor.take(fetch(tensor.storage))
@@ -245,20 +107,20 @@ def _open_zip(path: pathlib.Path):
         entries = {e.filename.partition("/")[2]: e for e in archive.infolist()}
     # PyTorch stores; a compressed record could unpack to any size.
     if any(e.compress_type != zipfile.ZIP_STORED for e in entries.values()):
-        raise _Refused(
+        raise unpickler.Refused(
             "holds compressed records, which PyTorch does not write, and was not read; "
             "bring the safetensors file of these weights"
         )
     if "data.pkl" not in entries:
-        raise _Refused(
+        raise unpickler.Refused(
             "is a zip without data.pkl, so no file of torch.save; bring a state_dict "
             "saved with torch.save, or its safetensors form"
         )
     order = entries.get("byteorder")  # written since PyTorch 2.1
     little = order is None or _record(path, order).strip() == b"little"
-    found = _Unpickler(io.BytesIO(_record(path, entries["data.pkl"]))).load()
+    found = unpickler.Unpickler(io.BytesIO(_record(path, entries["data.pkl"]))).load()
 
-    def fetch(storage: _Storage) -> np.ndarray:
+    def fetch(storage: unpickler.Storage) -> np.ndarray:
         return _numbers(_record(path, entries[f"data/{storage.key}"]), storage, little)
 
     return found, fetch
@@ -287,13 +149,16 @@ def _open_stream(path: pathlib.Path):
       (the unpickled object, fetch(storage) -> its numbers)
     """
     with path.open("rb") as file:
-        if _Unpickler(file).load() != _MAGIC or _Unpickler(file).load() != _PROTOCOL:
+        if (
+            unpickler.Unpickler(file).load() != _MAGIC
+            or unpickler.Unpickler(file).load() != _PROTOCOL
+        ):
             raise pickle.UnpicklingError("it does not begin as torch.save begins")
-        little = bool(_Unpickler(file).load()["little_endian"])
-        program = _Unpickler(file)
+        little = bool(unpickler.Unpickler(file).load()["little_endian"])
+        program = unpickler.Unpickler(file)
         found, storages = program.load(), program.storages
         places, end = {}, path.stat().st_size
-        for key in _Unpickler(file).load():
+        for key in unpickler.Unpickler(file).load():
             size = _dtype(storages[str(key)].dtype).itemsize
             (count,) = struct.unpack("<q" if little else ">q", file.read(8))
             places[str(key)] = file.tell()
@@ -301,7 +166,7 @@ def _open_stream(path: pathlib.Path):
             if count != storages[str(key)].count or file.tell() > end:
                 raise EOFError("it ends early")
 
-    def fetch(storage: _Storage) -> np.ndarray:
+    def fetch(storage: unpickler.Storage) -> np.ndarray:
         with path.open("rb") as file:
             file.seek(places[storage.key])
             raw = file.read(storage.count * _dtype(storage.dtype).itemsize)
@@ -310,7 +175,7 @@ def _open_stream(path: pathlib.Path):
     return found, fetch
 
 
-def _numbers(raw: bytes, storage: _Storage, little: bool) -> np.ndarray:
+def _numbers(raw: bytes, storage: unpickler.Storage, little: bool) -> np.ndarray:
     """Reads a storage's bytes as numbers of this machine's byte order."""
     dtype = _dtype(storage.dtype)
     if len(raw) < storage.count * dtype.itemsize:

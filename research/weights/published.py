@@ -67,7 +67,11 @@ class Published:
                 f"{fields['width']} is no published one; give heads=NUMBER"
             )
         module = lookup.module("models", self.architecture)
-        return module.build(next(iter(module.VARIANTS)), **fields)
+        bases = {name: own.fields(module.build(name)) for name in module.VARIANTS}
+        fits = (
+            name for name, base in bases.items() if base.keys() >= self.fields.keys()
+        )
+        return module.build(next(fits, next(iter(bases))), **fields)
 
 
 def describe(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from research.data import image_folder
+from research.data import cache, image_folder, images, source
 
 SIZE = {"image_size": 6, "channels": 3}
 
@@ -174,3 +174,54 @@ def test_bad_options(folder):
     )
     message = "channels must be 1 (grey) or 3 (RGB), got 2; choose one"
     _fails(ValueError, message, folder, channels=2)
+
+
+def test_the_resize_rule_is_an_option(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "a").mkdir()
+    pixels = rng.integers(0, 256, (30, 40, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a" / "x.png")
+    options = {"image_size": 12, "resize": 15, "interpolation": "bicubic"}
+    part = image_folder.load("train", str(tmp_path), **options)
+    expected = images.resize(pixels[None], 12, resize=15, interpolation="bicubic")
+    np.testing.assert_array_equal(part.gather(np.array([0]))["image"], expected)
+    others = [
+        image_folder.load("train", str(tmp_path), **options | changed).fingerprint()
+        for changed in ({}, {"resize": 16}, {"interpolation": "bilinear"})
+    ]
+    assert len(set(others)) == 3
+    assert others[0] == part.fingerprint()
+
+
+def test_parts_of_pictures_that_vary_in_size(tmp_path):
+    rng = np.random.default_rng(0)
+    sizes = [(30, 40), (25, 60), (50, 20)]
+    stored = [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
+    (tmp_path / "a").mkdir()
+    for number, pixels in enumerate(stored):
+        Image.fromarray(pixels).save(tmp_path / "a" / f"{number}.png")
+    part = image_folder.load("train", str(tmp_path), image_size=8)
+    assert part.spec.varies
+    subset = source.Subset(part, np.array([2, 0]))
+    assert subset.spec.varies
+    seen = []
+
+    def lower_half(height, width):
+        seen.append((height, width))
+        return height // 2, 0, height // 2, width
+
+    rows = subset.gather_parts(np.array([1, 0]), [lower_half, lower_half])
+    assert seen == [(30, 40), (50, 20)] and rows["label"].tolist() == [0, 0]
+    for pixels, got in zip((stored[0], stored[2]), rows["image"], strict=True):
+        height, width = pixels.shape[:2]
+        box = (0, height // 2, width, height)
+        how = Image.Resampling.BILINEAR
+        expected = Image.fromarray(pixels).resize((8, 8), how, box=box)
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_a_decoded_cache_no_longer_varies(tmp_path):
+    _write(tmp_path / "data" / "a" / "x.png", 9)
+    part = image_folder.load("train", str(tmp_path / "data"), **SIZE)
+    cached = cache.decode_once(part, limit_bytes=10**6, folder=tmp_path / "cache")
+    assert part.spec.varies and not cached.spec.varies

@@ -249,3 +249,96 @@ def test_real_photos():
     for file in files:
         decoded = images.decode(file, 64, 3)
         assert decoded.shape == (64, 64, 3) and decoded.std() > 20
+
+
+@pytest.mark.parametrize(
+    "height_width", [(375, 500), (500, 333), (256, 256), (80, 700)]
+)
+@pytest.mark.parametrize("resize, size", [(256, 224), (248, (200, 240)), (64, 64)])
+def test_shorter_side_is_resized_and_the_centre_cropped_as_by_torchvision(
+    height_width, resize, size
+):
+    height, width = height_width
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    # torchvision's Resize(int) and CenterCrop, in its own terms.
+    short, long = min(height, width), max(height, width)
+    new_short, new_long = resize, int(resize * long / short)
+    new_w, new_h = (new_short, new_long) if width <= height else (new_long, new_short)
+    how = Image.Resampling.BICUBIC
+    scaled = Image.fromarray(pixels).resize((new_w, new_h), how)
+    tall, wide = images.height_width(size)
+    top, left = int(round((new_h - tall) / 2.0)), int(round((new_w - wide) / 2.0))
+    expected = np.asarray(scaled)[top : top + tall, left : left + wide]
+    rule = {"resize": resize, "interpolation": "bicubic"}
+    decoded = images.decode(_png(Image.fromarray(pixels)), size, 3, **rule)
+    np.testing.assert_array_equal(decoded, expected)
+    np.testing.assert_array_equal(
+        images.resize(pixels[None], size, **rule)[0], expected
+    )
+    steps = images.open_image(_png(Image.fromarray(pixels)), 3)
+    steps = images.resize_shorter(steps, resize, "bicubic")
+    steps = images.to_array(images.centre_crop(steps, tall, wide))
+    np.testing.assert_array_equal(steps, expected)
+
+
+def test_the_interpolation_is_the_one_asked_for(rgb):
+    content = _png(Image.fromarray(rgb))
+    for name, how in images.INTERPOLATIONS.items():
+        theirs = np.asarray(Image.fromarray(rgb).resize((18, 12), how))
+        ours = images.decode(content, (12, 18), 3, interpolation=name)
+        np.testing.assert_array_equal(ours, theirs)
+    message = (
+        "interpolation must be one of nearest, bilinear, bicubic, lanczos, got "
+        "'cubic'; choose one"
+    )
+    _fails(ValueError, message, images.check, 8, 3, 0, "cubic")
+
+
+@pytest.mark.parametrize("resize", [-1, 100, 223])
+def test_a_crop_larger_than_the_resized_image_is_refused(resize):
+    message = (
+        "resize must be 0 or at least image_size=224, which is cropped from it, got "
+        f"{resize}; use for example 256 for 224"
+    )
+    _fails(ValueError, message, images.check, 224, 3, resize)
+
+
+def _smooth(height, width):
+    y, x = np.mgrid[:height, :width]
+    waves = [np.sin(x / 19), np.cos(y / 23), np.sin((x + y) / 31)]
+    return (127.5 + 127 * np.stack(waves, -1)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("box", [(10, 20, 400, 300), (0, 0, 40, 40), (100, 7, 80, 333)])
+def test_a_part_is_what_the_oriented_picture_shows_there(kind, orientation, box):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"quality": 97, "subsampling": 0} if kind == "JPEG" else {}
+    content = _encoded(Image.fromarray(_smooth(500, 421)), kind, exif=exif, **options)
+    seen = []
+
+    def part(height, width):
+        seen.append((height, width))
+        return box
+
+    made = images.decode_part(content, (32, 48), 3, part)
+    whole = images.open_image(content, 3)
+    assert seen == [(whole.height, whole.width)]
+    top, left, tall, wide = box
+    corners = (left, top, left + wide, top + tall)
+    expected = whole.resize((48, 32), Image.Resampling.BILINEAR, box=corners)
+    # A JPEG may be reduced while it is decoded, by whole factors.
+    tolerance = 0 if kind == "PNG" else 4
+    np.testing.assert_allclose(made, np.asarray(expected).astype(float), atol=tolerance)
+
+
+def test_a_part_of_a_damaged_file_is_refused_in_one_sentence(tmp_path):
+    file = tmp_path / "a.jpg"
+    content = _encoded(Image.fromarray(_smooth(64, 64)), "JPEG")
+    file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(
+        ValueError, match=f"^{file} is not a readable image .*; replace"
+    ):
+        images.decode_part(file, 8, 3, lambda height, width: (0, 0, height, width))

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from research.data import pipeline, source
+from research.data import augment_boxes, pipeline, source
 
 COUNT, SIZE, SEED = 50, 8, 3
 
@@ -222,3 +222,53 @@ def test_evaluation_reads_every_example_once_and_masks_the_rest(size, processes)
 def test_evaluation_in_one_process_reads_all_rows_by_default():
     batches = list(pipeline.eval_batches(Numbers(), 20))
     assert [b["mask"].sum() for b in batches] == [20, 20, 10]
+
+
+def test_positions_tell_example_and_epoch():
+    order = _order()
+    for step in (0, 5, 6, 7, 13, 10**8):
+        at = order.positions(step)
+        np.testing.assert_array_equal(at["example"], order.indices(step))
+        place = step * SIZE + np.arange(SIZE)
+        np.testing.assert_array_equal(at["epoch"], place // COUNT)
+        assert at["epoch"].dtype == at["example"].dtype == np.int32
+    assert set(order.positions(6)["epoch"]) == {0, 1}  # 50 = 6 * 8 + 2
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_processes_read_the_positions_of_their_rows(processes):
+    shares = []
+    for p in range(processes):
+        rows = pipeline.process_slice(SIZE, p, processes)
+        batches = pipeline.TrainBatches(Numbers(), _order(), rows, positions=True)
+        shares.append([next(it) for it in [batches.iterate(5)] for _ in range(4)])
+    for step, parts in enumerate(zip(*shares, strict=True), 5):
+        for name, values in _order().positions(step).items():
+            together = np.concatenate([part[name] for part in parts])
+            np.testing.assert_array_equal(together, values)
+        read = np.concatenate([part["x"] for part in parts])
+        np.testing.assert_array_equal(read, _order().indices(step))
+
+
+class Pictures(Numbers):
+    """Pictures of varying size: what is read is the part that was asked for."""
+
+    def gather_parts(self, indices, parts):
+        sides = [
+            part(100 + int(i), 200) for i, part in zip(indices, parts, strict=True)
+        ]
+        return {"x": np.array(sides)}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_random_crops_are_drawn_by_epoch_and_example_wherever_they_are_read(workers):
+    crop = augment_boxes.RandomCrop(SEED, (0.2, 0.8), (0.75, 1.25))
+    batches = pipeline.TrainBatches(Pictures(), _order(), slice(2, 6), True, crop)
+    read = _take(batches, 5, 4, workers)
+    for step, boxes in enumerate(read, 5):
+        at = _order().positions(step)
+        expected = [
+            crop.box(e, i, 100 + i, 200)
+            for e, i in zip(at["epoch"][2:6], at["example"][2:6], strict=True)
+        ]
+        np.testing.assert_array_equal(boxes, expected)

@@ -222,7 +222,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_is_used(tmp_path, 
     last = max(
         int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.name.isdecimal()
     )
-    for file in (tmp_path / "checkpoints" / str(last) / "state").rglob("*"):
+    for file in (tmp_path / "checkpoints" / str(last) / "packed").rglob("*"):
         if file.is_file():
             file.write_bytes(b"damaged")
     codes = [code for code, _, _ in _finish(_start_all(tmp_path))]

@@ -164,7 +164,7 @@ def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_used(
     loop.train(tiny(), tmp_path, ["train"])
     before = digests(tmp_path)
     newest = max(int(f.name) for f in (tmp_path / "checkpoints").iterdir())
-    for file in (tmp_path / "checkpoints" / str(newest) / "state").rglob("*"):
+    for file in (tmp_path / "checkpoints" / str(newest) / "packed").rglob("*"):
         if file.is_file():
             file.write_bytes(b"damaged")
     outcome = loop.train(tiny(), tmp_path, ["train"])
@@ -177,7 +177,7 @@ def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_used(
 
 def test_when_all_checkpoints_are_damaged_nothing_is_lost(tmp_path):
     loop.train(tiny(), tmp_path, ["train"])
-    for file in (tmp_path / "checkpoints").rglob("state/**/*"):
+    for file in (tmp_path / "checkpoints").rglob("packed/*"):
         if file.is_file():
             file.write_bytes(b"damaged")
     with pytest.raises(ValueError, match="can be read; they are kept under damaged/"):

@@ -28,27 +28,38 @@ def tree():
 
 def test_it_comes_back_bit_for_bit():
     before = tree()
-    after = packing.unpack(packing.pack(before), jax.eval_shape(tree))
+    after = packing.unpack(*packing.pack(before), jax.eval_shape(tree))
     assert jax.tree.structure(after) == jax.tree.structure(before)
     assert states.digest(after) == states.digest(before)
 
 
 def test_small_leaves_share_one_array():
-    stored = packing.pack(tree())
+    packed, whole = packing.pack(tree())
     # float32 a and b, bfloat16 half, int32 step, three flags, two levels
-    assert stored["packed"].shape == (4 * (15 + 64) + 2 * 4 + 4 + 3 + 2,)
-    assert list(stored["whole"]) == ["large"]
+    assert packed.shape == (4 * (15 + 64) + 2 * 4 + 4 + 3 + 2,)
+    assert list(whole) == list(packing.whole(jax.eval_shape(tree))) == ["large"]
     assert ["small.a", "float32", [3, 5]] in packing.index(tree())
 
 
-def test_abstract_describes_what_is_stored():
-    described = packing.abstract(jax.eval_shape(tree))
-    stored = packing.pack(tree())
-    shapes = [
-        [(x.shape, x.dtype) for x in jax.tree.leaves(each)]
-        for each in (described, stored)
-    ]
-    assert shapes[0] == shapes[1]
+def test_of_equal_leaves_all_are_packed_or_none():
+    shapes = {name: jax.ShapeDtypeStruct((2**20,), jnp.float32) for name in "abcde"}
+    small = jax.ShapeDtypeStruct((), jnp.int32)
+    assert sorted(packing.whole({"step": small, **shapes})) == list("abcde")
+    three = {name: shapes[name] for name in "abc"}
+    assert packing.whole({"step": small, **three}) == {}
+
+
+def test_one_changed_bit_of_the_file_is_noticed(tmp_path):
+    state = {"weights": jnp.arange(6, dtype=jnp.float32)}
+    with checkpoint.Checkpoints(tmp_path / "c") as saved:
+        saved.save(1, state, {})
+        saved.wait()
+        (file,) = (tmp_path / "c").rglob("bytes")
+        content = bytearray(file.read_bytes())
+        content[5] ^= 1
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match="is damaged: its checksum differs"):
+            saved.restore(1, jax.eval_shape(lambda: state))
 
 
 def test_a_checkpoint_of_one_mesh_restores_on_another(tmp_path):

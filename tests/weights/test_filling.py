@@ -93,6 +93,18 @@ def test_our_own_form_keeps_any_network_for_images(tmp_path):
         assert found.class_names == tuple("abcdefghij")
 
 
+def test_a_torn_model_json_is_named(tmp_path):
+    model = vit.build("debug")
+    weights.export(model, made(model, 16), tmp_path, image_size=16)
+    file = tmp_path / "model.json"
+    file.write_text(json.dumps({"architecture": "vit", "fields": {}}))
+    with pytest.raises(ValueError) as error:
+        weights.load(tmp_path)
+    assert str(error.value) == (
+        "model.json lacks 'image_size'; bring the one that was written with the weights"
+    )
+
+
 def test_machine_fields_are_given_at_loading(vit_file):
     _, _, file = vit_file
     model, variables = weights.load(
@@ -145,7 +157,8 @@ def test_read_fills_a_given_model_for_a_new_task(vit_file, caplog):
     wanted = weights.resize_positions(table, 6)
     np.testing.assert_array_equal(read["params"]["position_embedding"], wanted)
     assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(read))
-    assert other.apply(read, jnp.zeros((1, 48, 48, 3)), train=False).shape == (1, 3)
+    forward = jax.jit(lambda v: other.apply(v, jnp.zeros((1, 48, 48, 3)), train=False))
+    assert forward(read).shape == (1, 3)
     again = weights.read(weights.describe(file), other, image_size=(48, 48))
     assert same(again, read)
 

@@ -142,6 +142,7 @@ def test_a_bare_pickle_that_would_run_code_is_refused(tmp_path):
         b"\x80\x02ctorch\nFloatStorage\nX\x01\x00\x00\x00a\x85R.",
         b"\x82\x01.",  # EXT1
         b"\x80\x02(((((((((.",
+        b"\x80\x02K\x01r\xff\xff\xff\x7f.",  # a memo that would fill the memory
         b"",
     ],
 )

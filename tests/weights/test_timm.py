@@ -3,9 +3,16 @@ import json
 import numpy as np
 import pytest
 from safetensors import numpy as safetensors_numpy
-from safetensors import torch as safetensors_torch
 
 from research import weights
+
+
+@pytest.fixture
+def save_file(torch):
+    """Writes safetensors as PyTorch's users do."""
+    from safetensors import torch as safetensors_torch
+
+    return safetensors_torch.save_file
 
 
 @pytest.fixture
@@ -125,9 +132,9 @@ def test_positions_are_interpolated_as_timm_does(
 
 
 @pytest.mark.parametrize("bottleneck", [False, True])
-def test_resnet(torch_resnet, lively, agrees, pixels, bottleneck, tmp_path):
+def test_resnet(save_file, torch_resnet, lively, agrees, pixels, bottleneck, tmp_path):
     module = lively(torch_resnet((1, 2), 8, bottleneck, 7))
-    safetensors_torch.save_file(module.state_dict(), tmp_path / "model.safetensors")
+    save_file(module.state_dict(), tmp_path / "model.safetensors")
     config = {
         "architecture": "resnet26",
         "pretrained_cfg": {
@@ -155,9 +162,9 @@ def test_resnet(torch_resnet, lively, agrees, pixels, bottleneck, tmp_path):
     )
 
 
-def test_preprocessing_survives_an_export(torch_resnet, tmp_path):
+def test_preprocessing_survives_an_export(save_file, torch_resnet, tmp_path):
     module = torch_resnet((1, 1), 8, False, 7)
-    safetensors_torch.save_file(module.state_dict(), tmp_path / "net.safetensors")
+    save_file(module.state_dict(), tmp_path / "net.safetensors")
     model, variables = weights.load(tmp_path / "net.safetensors")
     prepared = weights.describe(tmp_path / "net.safetensors").preprocessing
     names = tuple("abcdefg")
@@ -169,9 +176,11 @@ def test_preprocessing_survives_an_export(torch_resnet, tmp_path):
     assert (found.preprocessing, found.class_names) == (prepared, names)
 
 
-def test_a_network_that_computes_otherwise_is_refused(torch_resnet, tmp_path):
+def test_a_network_that_computes_otherwise_is_refused(
+    save_file, torch_resnet, tmp_path
+):
     module = torch_resnet((1, 1), 8, False, 7)
-    safetensors_torch.save_file(module.state_dict(), tmp_path / "model.safetensors")
+    save_file(module.state_dict(), tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text('{"architecture": "resnetaa50"}')
     with pytest.raises(ValueError) as error:
         weights.load(tmp_path)

@@ -1,0 +1,1 @@
+"""Hyperparameter search: the space, the ledger of trials, the executors."""
