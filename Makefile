@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test check install clean
+.PHONY: quickstart sweep test check install clean
 
 quickstart: $(VENV)/.runtime
 	$(BIN)/python scripts/quickstart.py
+
+sweep: $(VENV)/.sweeps
+	$(BIN)/python scripts/sweep.py --sweep=configs/sweeps/lenet_digits.py --workers=2
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
@@ -24,6 +27,10 @@ $(BIN)/pip:
 
 $(VENV)/.runtime: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/pip install --quiet --editable . --constraint constraints.txt
+	@touch $@
+
+$(VENV)/.sweeps: pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/pip install --quiet --editable '.[sweeps]' --constraint constraints.txt
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/pip

@@ -15,9 +15,9 @@ import sys
 sys.path[0] = __file__.rsplit("/", 2)[0]
 
 import importlib.util
-import json
 import pathlib
-import shlex
+
+from ml_collections import ConfigDict
 
 from configs.sweeps import base
 from scripts import app
@@ -27,21 +27,19 @@ _FOLDER = app.ROOT / "configs" / "sweeps"
 
 
 def main(argv: list[str]) -> None:
-    parser = _parser()
-    options, config_argv = app.parse(parser, argv)
+    options, config_argv = app.parse(_parser(), argv)
     with app.one_sentence_errors():
-        description = _describe(options)
-        sweep = _specify(description, config_argv)
-        folder = pathlib.Path(options.workdir or f"runs/sweep_{sweep.name}")
-        from research.sweeps import display, ledger, preflight_run
+        sweep = _specify(options, config_argv)
+        where = pathlib.Path(options.workdir or f"runs/sweep_{sweep.name}")
+        from research.sweeps import display, folder, ledger, preflight
 
-        book = ledger.Ledger(sweep, folder, options.storage)
-        if not book.joined:
-            preflight_run.check(sweep)
-        _write_specification(folder, sweep)
+        if not folder.known(where, sweep):
+            preflight.check(sweep)
+        book = ledger.Ledger(sweep, where, options.storage)
+        folder.claim(where, sweep)
         with display.Display(book, quiet=options.quiet) as shown:
             finished = _run(options, argv, book, shown.refresh)
-    _end(book, finished, options)
+        _end(book, where, finished, options)
 
 
 def _parser():
@@ -56,5 +54,104 @@ def _parser():
     add("--json", action="store_true", help="one JSON object as the last line")
     add("--quiet", action="store_true", help="show nothing while it runs")
     for key in ("trials", "minutes", "name"):
-        add(f"--{key}", type=type(base.DEFAULTS[key]), help=f"instead of the {key} said")
+        add(
+            f"--{key}", type=type(base.DEFAULTS[key]), help=f"instead of the {key} said"
+        )
     return parser
+
+
+def _specify(options, config_argv: list[str]):
+    """Reads and checks the sweep as far as that needs no data."""
+    if options.executor not in _EXECUTORS:
+        raise ValueError(
+            f"unknown --executor={options.executor}; use one of {', '.join(_EXECUTORS)}"
+        )
+    if options.workers < 1:
+        raise ValueError(f"--workers must be at least 1, got {options.workers}")
+    if any(argument.lstrip("-").startswith("config=") for argument in config_argv):
+        raise ValueError(
+            "a sweep names its config itself; leave --config out, single keys can be "
+            "fixed by --config.key=value"
+        )
+    description = _describe(options.sweep)
+    given = {key: getattr(options, key) for key in ("trials", "minutes", "name")}
+    description |= {key: value for key, value in given.items() if value is not None}
+    arguments = (f"--config={description['config']}", *config_argv)
+    config = app.load_config(list(arguments))
+    try:
+        from research.sweeps import specification
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"sweeps need the package {error.name}, which is not installed; "
+            "pip install -e '.[sweeps]'"
+        ) from error
+    sweep = specification.make(description, config.to_dict(), arguments)
+    app.check_keys(ConfigDict(sweep.every_key()))
+    return sweep
+
+
+def _describe(name: str) -> dict:
+    """Runs a sweep's file: `configs/sweeps/lenet_digits.py`, or just `lenet_digits`."""
+    file = pathlib.Path(name)
+    if not file.is_file():
+        file = _FOLDER / f"{file.stem}.py"
+    known = sorted(f.stem for f in _FOLDER.glob("*.py"))
+    known = [stem for stem in known if stem not in ("__init__", "base")]
+    if file.suffix != ".py" or not file.is_file() or file.stem == "base":
+        raise ValueError(f"there is no sweep {name!r}; use one of {', '.join(known)}")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        if not hasattr(module, "get_sweep"):
+            raise ValueError(f"{file} defines no get_sweep(); see configs/sweeps/")
+        description = module.get_sweep()
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"{file}: {error}; see configs/sweeps/base.py") from error
+    if not isinstance(description, dict) or set(description) != set(base.DEFAULTS):
+        raise ValueError(
+            f"{file}: get_sweep() must return sweep(…) of configs/sweeps/base.py"
+        )
+    return description | {"name": description["name"] or file.stem}
+
+
+def _run(options, argv: list[str], book, watch) -> bool:
+    if options.executor == "slurm":
+        from research.sweeps import slurm
+
+        own = ("--executor", "--workers", "--slurm", "--json")
+        kept = [a for a in argv if a.partition("=")[0] not in own]
+        return slurm.run(
+            book,
+            [sys.executable, __file__, *kept],
+            workers=options.workers,
+            parameters=slurm.read_parameters(options.slurm),
+            watch=watch,
+        )
+    from research.sweeps import process
+
+    return process.run(book, workers=options.workers, watch=watch)
+
+
+def _end(book, where: pathlib.Path, finished: bool, options) -> None:
+    from research.reports import sweep as report
+    from research.sweeps import table
+
+    rows = book.rows()
+    if not options.quiet:
+        page = report.write(book, where)
+        print(f"\n{table.text(rows, book.sweep)}\n\n{table.summary(rows, book.sweep)}")
+        print(f"report: {page}")
+        command = table.winner_command(rows, book.sweep)
+        if not finished:
+            print("stopped; the same command goes on from there")
+        elif command:
+            print(f"train the winner in full:\n  {command}")
+        else:
+            print("no trial was completed; the log.txt of each says why")
+    if options.json:
+        print(table.as_json(rows, book.sweep, where))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

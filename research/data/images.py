@@ -28,7 +28,8 @@ INTERPOLATIONS = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-_EXIF_ORIENTATION = 0x0112  # its values 5..8 exchange height and width
+_ORIENTATION = 0x0112  # in EXIF; those that exchange the sides, mirror x, mirror y:
+_TURNED, _MIRROR_X, _MIRROR_Y = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
 
 
 def decode(
@@ -89,18 +90,18 @@ def decode_part(
     check(size, channels, 0, interpolation)
     target_height, target_width = height_width(size)
     with _reading(data) as file:
-        width, height = file.size
-        turned = file.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
-        if turned:
-            width, height = height, width
+        orientation = file.getexif().get(_ORIENTATION, 1)
+        width, height = file.size[::-1] if orientation in _TURNED else file.size
         top, left, tall, wide = part(height, width)
         times = int(min(tall / target_height, wide / target_width))
         if times > 1:  # only JPEG can; others ignore it
             file.draft(None, (file.width // times, file.height // times))
         image = _to_mode(ImageOps.exif_transpose(file), channels)
-    # The sides of a reduced picture are rounded up.
-    x, y = image.width / width, image.height / height
-    box = (left * x, top * y, (left + wide) * x, (top + tall) * y)
+    # A reduced picture is rounded up to whole pixels, on the right and below as stored.
+    times = round(width / image.width)
+    left += (image.width * times - width) * (orientation in _MIRROR_X)
+    top += (image.height * times - height) * (orientation in _MIRROR_Y)
+    box = tuple(side / times for side in (left, top, left + wide, top + tall))
     how = INTERPOLATIONS[interpolation]
     return to_array(image.resize((target_width, target_height), how, box=box))
 

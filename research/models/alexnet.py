@@ -86,7 +86,7 @@ class AlexNet(nn.Module):
                 x = layers.max_pool(self.kernels)(x, (3, 3), (2, 2))
         x = rearrange(x, "b h w c -> b (h w c)")
         for name in ("hidden1", "hidden2"):
-            x = nn.Dropout(self.dropout, deterministic=not train)(x)
+            x = layers.Dropout(self.dropout, deterministic=not train)(x)
             x = nn.relu(dense(self.hidden, name=name)(x))
         return dense(self.num_classes, name="head")(x).astype(jnp.float32)
 

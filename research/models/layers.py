@@ -14,6 +14,8 @@ from functools import partial
 from typing import Any
 
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
 
 from research.models import kernels as forms
 
@@ -67,6 +69,28 @@ def attention(kernels: str, **fields: Any) -> Callable[..., Any]:
       softmax(q k^T / sqrt(d)) v, has the shape of q.
     """
     return partial(forms.attention(kernels), **fields)
+
+
+class Dropout(nn.Module):
+    """`nn.Dropout`, but the rate may be traced, so that one program serves several.
+
+    Attributes:
+      rate: share of the units set to zero, in [0, 1).
+      deterministic: pass the input on unchanged.
+    """
+
+    rate: float
+    deterministic: bool
+
+    @nn.compact
+    def __call__(self, x):
+        """Draws from the rng "dropout"."""
+        traced = isinstance(self.rate, jax.Array)
+        if self.deterministic or (not traced and self.rate == 0):
+            return x
+        keep = 1 - self.rate
+        kept = jax.random.bernoulli(self.make_rng("dropout"), keep, x.shape)
+        return jnp.where(kept, x / jnp.asarray(keep, x.dtype), jnp.zeros((), x.dtype))
 
 
 def build(

@@ -75,7 +75,7 @@ class MLP(nn.Module):
         x = rearrange(x, "b ... -> b (...)")
         for i, width in enumerate(self.features):
             x = ACTIVATIONS[self.activation](dense(width, name=f"hidden_{i}")(x))
-            x = nn.Dropout(self.dropout, deterministic=not train)(x)
+            x = layers.Dropout(self.dropout, deterministic=not train)(x)
         return dense(self.num_classes, name="head")(x).astype(jnp.float32)
 
 

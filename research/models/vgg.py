@@ -81,7 +81,7 @@ class VGG(nn.Module):
         x = rearrange(x, "b h w c -> b (h w c)")
         for name in ("hidden1", "hidden2"):
             x = nn.relu(dense(self.hidden, name=name)(x))
-            x = nn.Dropout(self.dropout, deterministic=not train)(x)
+            x = layers.Dropout(self.dropout, deterministic=not train)(x)
         return dense(self.num_classes, name="head")(x).astype(jnp.float32)
 
 

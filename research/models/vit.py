@@ -51,7 +51,7 @@ class Block(nn.Module):
     def __call__(
         self, z: Float[Array, "b n d"], *, train: bool
     ) -> Float[Array, "b n d"]:
-        drop = nn.Dropout(self.dropout, deterministic=not train)
+        drop = layers.Dropout(self.dropout, deterministic=not train)
         width = z.shape[-1]
 
         y = self.norm(name="norm1")(z)
@@ -130,7 +130,7 @@ class ViT(nn.Module):
         z = z + self._table(
             "position_embedding", nn.initializers.normal(0.02), z.shape[1]
         )
-        z = nn.Dropout(self.dropout, deterministic=not train)(z)  # Eq. (1)
+        z = layers.Dropout(self.dropout, deterministic=not train)(z)  # Eq. (1)
         for i in range(self.depth):
             z = Block(
                 self.heads,

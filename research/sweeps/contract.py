@@ -66,3 +66,16 @@ class Outcome:
     seconds: float = 0.0
     reason: str = ""
     final: bool = False
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is checked before a sweep begins.
+
+    Attributes:
+      configs: (what distinguishes it, config as plain values) of sample trials.
+      metric: of the objective.
+    """
+
+    configs: tuple[tuple[str, dict], ...]
+    metric: str

@@ -1,4 +1,4 @@
-"""The parent's side of a worker process: its start, its share of the devices, its end."""
+"""The parent's side of a worker process: its start, its share of devices, its end."""
 
 import os
 import pathlib
@@ -10,20 +10,22 @@ import tempfile
 from multiprocessing.connection import Pipe
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
-_GRACE = 60.0  # seconds that a worker asked to stop may take to save
+_PROGRAM = ("-m", "research.sweeps.worker")
+_GRACE = 10.0  # seconds after which a worker that does not end is killed
 
 
 class Handle:
     """A worker process."""
 
-    def __init__(self, index: int, workers: int, env: dict[str, str] | None = None):
+    def __init__(self, index: int, workers: int, env=None, program=_PROGRAM):
         """Starts worker `index` of `workers`; it sends "ready" once it can work.
 
         Args:
           index, workers: the devices and cores of this machine are divided by them.
-          env: further environment variables.
+          env: further environment variables, name -> text.
+          program: what to run; its arguments are those of research/sweeps/worker.py.
         """
-        self.index, self.trial = index, None
+        self.index, self.trial, self._ended = index, None, None
         self.connection, child = Pipe()
         read, self._lifeline = os.pipe()
         self._said = tempfile.TemporaryFile()  # noqa: SIM115, lives as long as we do
@@ -31,7 +33,7 @@ class Handle:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         cores, added = share(index, workers)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "research.sweeps.worker"]
+            [sys.executable, *program]
             + [str(n) for n in (child.fileno(), read, *cores)],
             env=environment | added | (env or {}),
             pass_fds=[child.fileno(), read],
@@ -48,17 +50,19 @@ class Handle:
         self.process.send_signal(signal.SIGTERM)
 
     def end(self) -> str:
-        """Ends the process, gently if it lives, and says how it ended."""
-        self.connection.close()
-        if self.process.poll() is None:
+        """Ends the process if it still lives, and says how it ended."""
+        if self._ended is None:
+            self.connection.close()
+            os.close(self._lifeline)  # has the worker end at once
             try:
-                os.close(self._lifeline)
-                self.process.wait(_GRACE)
+                code = self.process.wait(_GRACE)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-        else:
-            os.close(self._lifeline)
-        code = self.process.wait()
+                code = self.process.wait()
+            self._said.seek(0)
+            self._ended = code, self._said.read().decode(errors="replace")
+            self._said.close()
+        code, _ = self._ended
         if code >= 0:
             return f"its process ended with exit code {code}"
         name = signal.Signals(-code).name
@@ -66,9 +70,9 @@ class Handle:
         return f"its process was ended by {name}{hint}"
 
     def last_words(self) -> str:
-        """Returns what the process printed before its first trial."""
-        self._said.seek(0)
-        return self._said.read().decode(errors="replace")
+        """Ends the process; returns what it had printed before its first trial."""
+        self.end()
+        return self._ended[1]
 
 
 def share(index: int, workers: int) -> tuple[list[int], dict[str, str]]:

@@ -3,8 +3,8 @@
 Optuna records the trials; its numbers are ours. A trial changes hands only under the
 storage's lock: it is created or taken (`claim`) and ended or put back (`finish`) there,
 so that there are never more than were asked for and no two workers hold one. A killed
-holder is noticed by its process (same machine) or by its silence (others), and its trial
-is put back with the parameters it had: the same number, resumed from its checkpoint.
+holder is noticed by its process (same machine) or by its silence (others), and its
+trial is put back as it was: same number, same parameters, resumed from its checkpoint.
 """
 
 import pathlib
@@ -80,7 +80,9 @@ class Ledger:
             trials = self._trials()
             for frozen in self._watch.orphans(trials):
                 self._put_back(frozen._trial_id, _record(frozen))
-            waiting = [t.number for t in self._trials() if t.state == TrialState.WAITING]
+            waiting = [
+                t.number for t in self._trials() if t.state == TrialState.WAITING
+            ]
             if not waiting and len(trials) >= self.sweep.trials:
                 return None
             number = waiting[0] if waiting else len(trials)

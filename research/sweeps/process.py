@@ -1,4 +1,4 @@
-"""The process executor: N worker processes of this machine, one trial each at a time."""
+"""The process executor: worker processes of this machine, one trial each at a time."""
 
 import signal
 import sys
@@ -14,7 +14,11 @@ _TURN = 1.0  # seconds after which the display and other machines' trials are lo
 
 
 def run(
-    ledger: Ledger, *, workers: int, watch: Callable[[], None] = lambda: None
+    ledger: Ledger,
+    *,
+    workers: int,
+    watch: Callable[[], None] = lambda: None,
+    start: Callable[[int, int], Handle] = Handle,
 ) -> bool:
     """Works until every trial has ended, time is up, or a signal asks to stop.
 
@@ -22,6 +26,7 @@ def run(
       ledger: of the sweep.
       workers: processes; the cores and accelerators of this machine are divided.
       watch: called at least every second, and after every change.
+      start: (index, workers) -> a started worker.
 
     Returns:
       Whether every trial has ended.
@@ -29,8 +34,10 @@ def run(
     Raises:
       RuntimeError: a worker ended before its first trial.
     """
+    if ledger.finished():
+        return True
     with _StopRequest() as stop:
-        pool = _Pool(ledger, workers, stop)
+        pool = _Pool(ledger, workers, stop, start)
         try:
             pool.work(watch)
         finally:
@@ -39,9 +46,9 @@ def run(
 
 
 class _Pool:
-    def __init__(self, ledger: Ledger, workers: int, stop: "_StopRequest"):
-        self._ledger, self._stop = ledger, stop
-        self._handles = [Handle(index, workers) for index in range(workers)]
+    def __init__(self, ledger: Ledger, workers: int, stop: "_StopRequest", start):
+        self._ledger, self._stop, self._start = ledger, stop, start
+        self._handles = [start(index, workers) for index in range(workers)]
         self._ready: set[Handle] = set()
         minutes = ledger.sweep.minutes
         self._deadline = time.monotonic() + 60 * minutes if minutes else None
@@ -135,7 +142,7 @@ class _Pool:
             self._ledger.finish(handle.trial.number, Outcome(state, reason=reason))
             self._nothing_until = 0.0
         place = self._handles.index(handle)
-        self._handles[place] = Handle(handle.index, len(self._handles))
+        self._handles[place] = self._start(handle.index, len(self._handles))
 
 
 class _StopRequest:

@@ -1,8 +1,8 @@
 """Samplers, which choose a trial's parameters, and pruners, which end trials early.
 
 Grid, random and quasi-random parameters are a function of (seed, number of the trial)
-alone: however often a sweep is killed and by however many workers it is made, trial 7 is
-the same trial. The others learn from the trials before.
+alone: however often a sweep is killed and by however many workers it is made, trial 7
+is the same trial. The others learn from the trials before.
 """
 
 import importlib.util
@@ -10,7 +10,6 @@ import warnings
 
 import numpy as np
 import optuna
-from scipy.stats import qmc
 
 SAMPLERS = ("grid", "random", "qmc", "tpe", "cmaes", "gp")
 PRUNERS = ("none", "median", "asha", "hyperband")
@@ -33,6 +32,8 @@ class FromNumber(optuna.samplers.BaseSampler):
             return self._points[number]
         axes, seed = len(self._sweep.space.axes), self._sweep.sampler_seed
         if self._sweep.sampler == "qmc":
+            from scipy.stats import qmc  # takes half a second
+
             sequence = qmc.Sobol(axes, scramble=True, rng=seed)
             with warnings.catch_warnings():  # balance asks for a power of 2 of points
                 warnings.simplefilter("ignore", UserWarning)

@@ -10,7 +10,6 @@ from typing import Any
 from research import lookup
 from research.sweeps import domains, samplers
 from research.sweeps.space import Space
-from research.training import settings
 
 _LEGAL = {
     "direction": ("maximize", "minimize"),
@@ -80,6 +79,14 @@ class Sweep:
         config["name"] = f"{self.name}-{number}" + (f"-s{seed}" if seed else "")
         return config
 
+    def every_key(self) -> dict:
+        """Returns a config in which every key of the space is set, for their names."""
+        config = copy.deepcopy(self.base)
+        for axis in self.space.axes:
+            for key, value in axis.sets(axis.ends()[0]).items():
+                set_value(config, key, value)
+        return config
+
     def identity(self) -> dict:
         """Returns, as JSON values, what must be equal where a sweep goes on."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -90,6 +97,10 @@ class Sweep:
 
     def differences(self, other: dict) -> list[str]:
         """Lists "key: old -> new" where another sweep's identity is not this one's."""
+        if other == self.identity():
+            return []
+        from research.training import settings  # takes a second, and is rarely needed
+
         return settings.differences(
             other["base"], self.identity()["base"]
         ) + settings.differences(other, self.identity(), ignore=("base",))
@@ -114,7 +125,8 @@ def make(description: Mapping, base: Mapping, arguments: tuple[str, ...]) -> Swe
     _check_values(description)
     space = domains.read(description["space"])
     overrides = dict(description["overrides"])
-    _check_fixed(description, space, overrides)
+    typed = [a.lstrip("-").partition("=")[0] for a in arguments]
+    _check_fixed(description, space, overrides, typed)
     base = copy.deepcopy(dict(base))
     for key, value in overrides.items():
         set_value(base, key, value)
@@ -177,9 +189,10 @@ def _check_values(description: Mapping) -> None:
         )
 
 
-def _check_fixed(description: Mapping, space: Space, overrides: Mapping) -> None:
+def _check_fixed(description, space: Space, overrides: Mapping, typed) -> None:
     """Checks that no key is set in two ways."""
     taken = {key: "overrides" for key in overrides}
+    taken |= {key.removeprefix("config."): "the command line" for key in typed}
     taken |= {"checkpoint.metric": "metric", "checkpoint.mode": "direction"}
     if description["steps"]:
         taken["train.steps"] = "steps"
@@ -192,7 +205,7 @@ def _check_fixed(description: Mapping, space: Space, overrides: Mapping) -> None
                 f"{key!r} is set by both space and {taken[key]}; leave it out of one"
             )
     for key, by in taken.items():
-        if key in overrides and by != "overrides":
+        if key in overrides and by not in ("overrides", "the command line"):
             raise ValueError(
                 f"{key!r} is set by both overrides and {by}; leave it out of one"
             )

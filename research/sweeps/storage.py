@@ -25,8 +25,8 @@ _LOCKS = {
 }
 
 
-class _FileLock(journal.BaseJournalFileLock):
-    """A lock of the operating system, which a killed owner does not leave behind."""
+class _FileLock:
+    """A lock for Optuna's journal which a killed owner does not leave behind."""
 
     def __init__(self, path: pathlib.Path):
         self._path, self._file = path, None

@@ -31,7 +31,7 @@ def main(pipe: int, lifeline: int, cores: list[int]) -> None:
     if cores:
         os.sched_setaffinity(0, cores)  # before JAX counts them
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
-    from research.sweeps import preflight
+    from research.sweeps import checks
     from research.training import programs
 
     programs.enable_compile_cache()
@@ -43,7 +43,7 @@ def main(pipe: int, lifeline: int, cores: list[int]) -> None:
         except EOFError:
             return
         if what == "check":
-            connection.send(preflight.complaint(argument))
+            connection.send(checks.complaint(argument))
         else:
             connection.send(("done", _train(argument, connection)))
 

@@ -27,6 +27,23 @@ FRAMEWORK_KEYS = {
 }  # fmt: skip
 
 
+# Numbers that one compiled program can take as arguments. They enter sums and products
+# only; whether one is zero may decide what is computed.
+TRACEABLE = (
+    "optimizer.learning_rate",
+    "optimizer.weight_decay",
+    "optimizer.momentum",
+    "optimizer.b1",
+    "optimizer.b2",
+    "optimizer.eps",
+    "optimizer.clip_norm",
+    "schedule.end_factor",
+    "schedule.factor",
+    "task.label_smoothing",
+    "model.dropout",
+)
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A config, built. Holds no arrays and no state.
@@ -111,7 +128,19 @@ def build(config, spec: source.Spec, train_examples: int) -> Experiment:
     """
     settings.check(config)
     _check_channels(config.data, spec)
-    plan = settings.plan(config, train_examples)
+    experiment = assemble(config, spec, settings.plan(config, train_examples))
+    _check_patterns(experiment)
+    return experiment
+
+
+def assemble(config, spec: source.Spec, plan: settings.Plan) -> Experiment:
+    """Builds an experiment from a checked config, in which numbers may be traced.
+
+    Args:
+      config: a whole config; TRACEABLE values of it may be traced.
+      spec: of its data.
+      plan: of the run.
+    """
     model = build_model(config.model, spec)
     schedule = schedules.make(
         config.schedule.name,
@@ -148,9 +177,7 @@ def build(config, spec: source.Spec, train_examples: int) -> Experiment:
     layers = ()
     if config.optimizer.layer_decay != 1.0:
         layers = depth.layers(built(optax.identity()).init)
-    experiment = built(optimizers.make(config.optimizer, schedule, layers))
-    _check_patterns(experiment)
-    return experiment
+    return built(optimizers.make(config.optimizer, schedule, layers))
 
 
 def _check_patterns(experiment: Experiment) -> None:
@@ -285,6 +312,8 @@ def _own_fields(group, title: str, known: dict) -> dict:
 
 
 def _fits(value, wanted: type) -> bool:
+    if isinstance(value, jax.Array):  # traced
+        return True
     if wanted is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if wanted is int:

@@ -75,12 +75,12 @@ def make(
         "mask": DECAY_MASKS[config.decay_mask],
     }
     parts = []
-    if config.clip_norm:
+    if _is_on(config.clip_norm):
         parts.append(optax.clip_by_global_norm(config.clip_norm))
     if config.name in _DECOUPLED:
         parts.append(_DECOUPLED[config.name](learning_rate, config, decay))
     else:
-        if config.weight_decay:
+        if _is_on(config.weight_decay):
             parts.append(optax.add_decayed_weights(**decay))
         parts.append(_COUPLED[config.name](learning_rate, config))
     if config.multipliers or config.layer_decay != 1.0:
@@ -95,6 +95,11 @@ def make(
             params,
         ),
     )
+
+
+def _is_on(value) -> bool:
+    """Whether a value switches something on; a traced one always does."""
+    return isinstance(value, jax.Array) or bool(value)
 
 
 def _scale_each(config, layers) -> optax.GradientTransformation:

@@ -3,6 +3,7 @@
 import logging
 import os
 import pathlib
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -74,15 +75,7 @@ class Programs:
 
     def init(self, seed: int):
         """Draws the initial state, each device its own share of it."""
-        # On CPU, optimising this takes far longer than running it once unoptimised.
-        cpu = jax.default_backend() == "cpu"
-        options = {"xla_backend_optimization_level": 0} if cpu else {}
-        compiled = (
-            jax.jit(self.experiment.init, out_shardings=self.state_sharding)
-            .lower(jax.ShapeDtypeStruct((), jnp.uint32))
-            .compile(compiler_options=options)
-        )
-        return compiled(np.uint32(seed))
+        return compile_init(self.experiment.init, self.state_sharding)(np.uint32(seed))
 
     def place_data(self, examples: source.Source):
         """Decides where the training examples wait.
@@ -156,24 +149,20 @@ class Programs:
     def _compile_train(self):
         experiment = self.experiment
 
-        def update(state, data, item):
+        def one(state, data, item):
             raw = item
             if data is not None:
                 raw = {name: array[item["example"]] for name, array in data.items()}
                 raw |= item if experiment.augments else {}
-            rate = jnp.asarray(experiment.schedule(state.step), jnp.float32)
-            state, metrics = experiment.task.train_step(
-                state, experiment.preprocess_train(raw, state.seed)
-            )
-            metrics["learning_rate"] = (rate, jnp.ones(()))
-            self._names["train"], packed = _pack(metrics)
+            state, metrics = update(experiment, state, raw)
+            self._names["train"], packed = pack(metrics)
             return state, packed
 
         def call(state, data, item):
             if self._per_call == 1:
-                state, packed = update(state, data, item)
+                state, packed = one(state, data, item)
                 return state, packed[None]
-            body = lambda state, item: update(state, data, item)  # noqa: E731
+            body = lambda state, item: one(state, data, item)  # noqa: E731
             return jax.lax.scan(
                 body, state, item, unroll=self._unroll(body, state, item)
             )
@@ -195,7 +184,7 @@ class Programs:
         metrics = self.experiment.task.eval_step(
             state, self.experiment.preprocess(batch)
         )
-        self._names["eval"], packed = _pack(metrics)
+        self._names["eval"], packed = pack(metrics)
         return packed
 
     def _put(self, item, where):
@@ -228,8 +217,32 @@ def _check_batch(mesh, key: str, size: int) -> None:
         )
 
 
-def _pack(metrics):
-    """Packs (sum, weight) pairs into one array: one transfer instead of dozens."""
+def update(experiment: Experiment, state, batch):
+    """Makes one update with a stored batch; pure. Returns (state, metrics)."""
+    rate = jnp.asarray(experiment.schedule(state.step), jnp.float32)
+    batch = experiment.preprocess_train(batch, state.seed)
+    state, metrics = experiment.task.train_step(state, batch)
+    return state, metrics | {"learning_rate": (rate, jnp.ones(()))}
+
+
+def compile_init(init: Callable, sharding=None) -> Callable:
+    """Compiles seed -> TrainState; `sharding` is that of the state."""
+    # On CPU, optimising this takes far longer than running it once unoptimised.
+    cpu = jax.default_backend() == "cpu"
+    options = {"xla_backend_optimization_level": 0} if cpu else {}
+    return (
+        jax.jit(init, out_shardings=sharding)
+        .lower(jax.ShapeDtypeStruct((), jnp.uint32))
+        .compile(compiler_options=options)
+    )
+
+
+def pack(metrics) -> tuple[list[str], jax.Array]:
+    """Packs (sum, weight) pairs into one array: one transfer instead of dozens.
+
+    Returns:
+      (names, (metrics, 2) float32)
+    """
     names = sorted(metrics)
     pairs = [
         jnp.stack([jnp.asarray(v, jnp.float32) for v in metrics[n]]) for n in names

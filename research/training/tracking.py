@@ -35,6 +35,10 @@ class MetricsFile:
         return self
 
     def __exit__(self, *exception):
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file; nothing more can be written."""
         if self._file:
             self._file.close()
 

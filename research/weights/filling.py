@@ -137,8 +137,10 @@ def fill(
     sources, unread = _account(found, theirs)
     for reason, names in unread.items():
         _log.info("%s: %d tensors not read: %s", found.source, len(names), reason)
-    wanted, leaves = _shapes(model, (*size, found.channels)), {}
     new_head = model.num_classes != found.fields["num_classes"]
+    wanted, leaves = theirs, {}
+    if new_head or size != found.image_size:
+        wanted = _shapes(model, (*size, found.channels))
     if new_head and model.num_classes:
         leaves |= _new_head(model, (*size, found.channels), seed, place)
     if new_head:

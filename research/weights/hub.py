@@ -4,7 +4,8 @@ import pathlib
 
 from research import lookup
 
-# Short name -> (repository, architecture, variant of research/models/<architecture>).
+_PYTORCH = "https://download.pytorch.org/models"
+# Short name -> (repository or address, architecture, its variant).
 NAMES = {
     "resnet18": ("microsoft/resnet-18", "resnet", "18"),
     "resnet34": ("microsoft/resnet-34", "resnet", "34"),
@@ -19,11 +20,16 @@ NAMES = {
     "vit_l16": ("google/vit-large-patch16-224", "vit", "L/16"),
     "vit_l32": ("google/vit-large-patch32-384", "vit", "L/32"),
     "vit_h14": ("google/vit-huge-patch14-224-in21k", "vit", "H/14"),
+    "alexnet": (f"{_PYTORCH}/alexnet-owt-7be5be79.pth", "alexnet", "2014"),
+    "vgg11": (f"{_PYTORCH}/vgg11-8a719046.pth", "vgg", "11"),
+    "vgg13": (f"{_PYTORCH}/vgg13-19584684.pth", "vgg", "13"),
+    "vgg16": (f"{_PYTORCH}/vgg16-397923af.pth", "vgg", "16"),
+    "vgg19": (f"{_PYTORCH}/vgg19-dcbb9e9d.pth", "vgg", "19"),
 }
 
 
 def repository(name: str) -> str:
-    """Finds the repository of a short name; "owner/name" is one already.
+    """Finds the repository, or file, of a short name; "owner/name" is one already.
 
     Raises:
       ValueError: the name is neither.
@@ -46,6 +52,11 @@ def fetch(name: str) -> pathlib.Path:
       ValueError: the name is unknown.
     """
     repo = repository(name)
+    if repo.startswith("https://"):
+        raise FileNotFoundError(
+            f"the weights {name} are not fetched by name; bring {repo} and give it as "
+            "path=FILE"
+        )
     try:
         import huggingface_hub
     except ImportError:

@@ -100,6 +100,7 @@ def describe(
     form = _recognise(opened)
     tensors = form.spelled(opened.tensors)
     sizes = form.sizes({n: t.shape for n, t in tensors.items()}, opened.configs)
+    classes = sizes.fields["num_classes"]
     found = Published(
         source=opened.path,
         form=form,
@@ -109,17 +110,16 @@ def describe(
         preprocessing=form.preprocessing(
             opened.path.name, opened.configs, sizes.image_size
         ),
-        class_names=form.class_names(opened.configs),
+        class_names=form.class_names(opened.configs) if classes else None,
         tensors=tensors,
     )
     _check_name(os.fspath(name), found)
     if class_names is not None:
         named = read_class_names(class_names)
         found = dataclasses.replace(found, class_names=named)
-    count = found.fields["num_classes"]
-    if found.class_names is not None and len(found.class_names) != count:
+    if found.class_names is not None and len(found.class_names) != classes:
         raise ValueError(
-            f"{len(found.class_names)} class names for {count} classes of "
+            f"{len(found.class_names)} class names for {classes} classes of "
             f"{found.source}; give the names of its classes"
         )
     return found
@@ -147,7 +147,8 @@ def _check_name(name: str, found: Published) -> None:
     _, architecture, variant = hub.NAMES[name]
     module = lookup.module("models", architecture)
     wanted = own.fields(module.build(variant))
-    shared = {k: v for k, v in found.fields.items() if k in _SIZES and k in wanted}
+    stated = {**found.form.implied, **found.fields}
+    shared = {k: stated[k] for k in _SIZES if k in stated and k in wanted}
     other = {k: v for k, v in shared.items() if wanted[k] != v}
     if architecture != found.architecture or other:
         said = ", ".join(f"{k}={v}" for k, v in (other or shared).items())

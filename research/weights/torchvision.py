@@ -101,22 +101,29 @@ def prepares(
     """Tells how torchvision prepares images for the weights of this file name."""
     del configs
     tag = re.search(r"-([0-9a-f]{8})\.", file_name)
-    resize = _RESIZES.get(tag[1] if tag else "", round(min(image_size) / 0.875))
+    usual = (round(min(image_size) / 0.875), "bilinear")
+    resize, interpolation = _RESIZES.get(tag[1] if tag else "", usual)
     return preprocessing.Preprocessing(
         resize=resize,
-        interpolation="bilinear",
+        interpolation=interpolation,
         crop=image_size,
         mean=preprocessing.IMAGENET_MEAN,
         std=preprocessing.IMAGENET_STD,
     )
 
 
-# Files whose shorter side is not resized to 256: the "V2" weights and ViT-L/16.
+# Files whose shorter side does not become 256, bilinearly: hash in the name -> rule.
 _RESIZES = {
-    "11ad3fa6": 232,  # resnet50
-    "cd907fc2": 232,  # resnet101
-    "f82ba261": 232,  # resnet152
-    "852ce7e3": 242,  # vit_l_16
+    "11ad3fa6": (232, "bilinear"),  # resnet50, second weights
+    "cd907fc2": (232, "bilinear"),  # resnet101, second weights
+    "f82ba261": (232, "bilinear"),  # resnet152, second weights
+    "852ce7e3": (242, "bilinear"),  # vit_l_16
+    "9ac1b537": (384, "bicubic"),  # vit_b_16, SWAG
+    "4e70ced5": (224, "bicubic"),  # vit_b_16, SWAG, linear
+    "4f3808c9": (512, "bicubic"),  # vit_l_16, SWAG
+    "4d563306": (224, "bicubic"),  # vit_l_16, SWAG, linear
+    "80465313": (518, "bicubic"),  # vit_h_14, SWAG
+    "c1eb923e": (224, "bicubic"),  # vit_h_14, SWAG, linear
 }
 
 

@@ -141,8 +141,9 @@ class Unpickler(pickle.Unpickler):
         try:
             return _NAMES[module, name]
         except KeyError:
+            named = "".join(c for c in f"{module}.{name}"[:200] if c.isprintable())
             raise Refused(
-                f"names {module}.{name}, which a file of plain tensors does not need, "
+                f"names {named}, which a file of plain tensors does not need, "
                 "and was not run; bring the safetensors file of these weights, or save "
                 "the state_dict alone again"
             ) from None

@@ -173,6 +173,15 @@ def test_a_batch_split_over_devices_is_augmented_alike():
         np.testing.assert_allclose(parts[name], whole[name], atol=1e-5)
 
 
+def test_runs_with_other_seeds_may_share_one_program():
+    prepare = _prepare(**PER_EXAMPLE["pad_crop"], **PER_EXAMPLE["randaugment"])
+    batch, seeds = _batch(list(range(6)), 1), np.arange(3, dtype=np.uint32)
+    together = jax.vmap(prepare, in_axes=(None, 0))(batch, seeds)["image"]
+    for seed, images in zip(seeds, together, strict=True):
+        expected = prepare(batch, seed)["image"]
+        np.testing.assert_allclose(images, expected, atol=1e-5)
+
+
 def test_pictures_of_varying_size_are_cropped_on_the_host_only():
     varying = source.Spec(SPEC.features, SPEC.class_names, varies=True)
     options = _options(random_resized_crop=(0.3, 1.0))

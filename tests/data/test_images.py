@@ -310,7 +310,7 @@ def _smooth(height, width):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("box", [(10, 20, 400, 300), (0, 0, 40, 40), (100, 7, 80, 333)])
 def test_a_part_is_what_the_oriented_picture_shows_there(kind, orientation, box):
     exif = Image.Exif()
@@ -329,9 +329,11 @@ def test_a_part_is_what_the_oriented_picture_shows_there(kind, orientation, box)
     top, left, tall, wide = box
     corners = (left, top, left + wide, top + tall)
     expected = whole.resize((48, 32), Image.Resampling.BILINEAR, box=corners)
-    # A JPEG may be reduced while it is decoded, by whole factors.
-    tolerance = 0 if kind == "PNG" else 4
-    np.testing.assert_allclose(made, np.asarray(expected).astype(float), atol=tolerance)
+    off = np.abs(made.astype(int) - np.asarray(expected))
+    if kind == "PNG":
+        assert off.max() == 0
+    else:  # reduced while it was decoded, where whole factors allow that
+        assert off.mean() < 1 and off.max() < 6
 
 
 def test_a_part_of_a_damaged_file_is_refused_in_one_sentence(tmp_path):

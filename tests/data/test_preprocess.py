@@ -1,6 +1,7 @@
 """What stored pixels become: padding, scale, mask, and where augmentation acts."""
 
 import numpy as np
+import pytest
 
 from research.data import preprocess
 
@@ -33,12 +34,12 @@ def test_augmentation_sees_padded_images_between_0_and_1_and_the_seed():
     seen = []
 
     def augment(batch, seed):
-        seen.append((batch["image"].shape, float(batch["image"].max()), seed))
+        seen.append((batch["image"].shape, seed, float(batch["image"].max())))
         return batch | {"image": 1 - batch["image"]}
 
     make = dict(pad=1, mean=MEAN, std=STD)
     made = preprocess.make(**make, augment=augment)({"image": IMAGE}, 7)
-    assert seen == [((3, 6, 7, 3), float(np.float32(IMAGE.max()) / 255), 7)]
+    assert seen == [((3, 6, 7, 3), 7, pytest.approx(IMAGE.max() / 255))]
     padded = np.pad(IMAGE, ((0, 0), (1, 1), (1, 1), (0, 0)))
     expected = _expected(255.0 - padded)
     np.testing.assert_allclose(made["image"], expected, rtol=1e-4, atol=1e-5)

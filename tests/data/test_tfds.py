@@ -206,6 +206,33 @@ def test_other_features_and_sizes(data_dir):
     assert resized.gather(np.arange(2))["image"].shape == (2, 12, 10, 3)
 
 
+def test_parts_and_the_resize_rule_of_images_that_vary_in_size(data_dir):
+    options = {"dataset": "blobs", "image_key": "photo", "image_size": 8}
+    part = tfds.load("train", data_dir, **options)
+    assert part.spec.varies
+    assert not tfds.load("train", data_dir, dataset="blobs").spec.varies
+    seen = []
+
+    def right_half(height, width):
+        seen.append((height, width))
+        return 0, width // 2, height, width // 2
+
+    indices = np.array([7, 2])
+    rows = part.gather_parts(indices, [right_half] * 2)
+    assert all(10 <= height < 17 and width == 20 for height, width in seen)
+    np.testing.assert_array_equal(rows["label"], part.gather(indices)["label"])
+    for row, (k, size) in enumerate(zip(indices, seen, strict=True)):
+        native = tfds.load("train", data_dir, **options | {"image_size": size})
+        pixels = Image.fromarray(native.gather(np.array([k]))["image"][0])
+        box = (10, 0, 20, size[0])
+        expected = pixels.resize((8, 8), Image.Resampling.BILINEAR, box=box)
+        np.testing.assert_array_equal(rows["image"][row], expected)
+    rule = {"resize": 9, "interpolation": "bicubic"}
+    other = tfds.load("train", data_dir, **options, **rule)
+    assert (other.gather(indices)["image"] != part.gather(indices)["image"]).any()
+    assert other.fingerprint() != part.fingerprint()
+
+
 def test_pickles_for_worker_processes(data_dir):
     part = tfds.load("train", data_dir, dataset="blobs")
     copy = pickle.loads(pickle.dumps(part))

@@ -57,6 +57,16 @@ def test_without_a_network_the_files_to_bring_are_named(served):
     )
 
 
+def test_weights_that_no_repository_has_name_their_file():
+    with pytest.raises(FileNotFoundError) as error:
+        weights.load("vgg16")
+    assert str(error.value) == (
+        "the weights vgg16 are not fetched by name; bring "
+        "https://download.pytorch.org/models/vgg16-397923af.pth and give it as "
+        "path=FILE"
+    )
+
+
 def test_a_served_repository_is_loaded(served, tmp_path):
     model = lookup.module("models", "resnet").build("debug")
     import jax

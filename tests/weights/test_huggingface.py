@@ -148,9 +148,11 @@ def test_headless_resnet(torch, transformers, lively, pixels, tmp_path):
 def test_headless_vit_leaves_the_pooler_and_takes_a_new_head(
     torch, transformers, lively, pixels, tmp_path, caplog
 ):
-    config = transformers.ViTConfig(**SMALL_VIT)
+    names = {i: name for i, name in enumerate("abcdefg")}
+    config = transformers.ViTConfig(**SMALL_VIT, id2label=names)
     module = lively(transformers.ViTModel(config))
     module.save_pretrained(tmp_path)
+    assert weights.describe(tmp_path).class_names is None  # without a head, no classes
     caplog.set_level("INFO", "research.weights")
     model, variables = weights.load(tmp_path)
     assert caplog.messages == [

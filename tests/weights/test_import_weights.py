@@ -1,6 +1,5 @@
-"""scripts/import_weights.py, as a user starts it."""
+"""scripts/import_weights.py: its command line, and once as a user starts it."""
 
-import os
 import subprocess
 import sys
 
@@ -14,13 +13,22 @@ from research.models import resnet
 from scripts import app
 
 
-def start(*argv):
-    return subprocess.run(
-        [sys.executable, str(app.ROOT / "scripts/import_weights.py"), *map(str, argv)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"HF_HUB_OFFLINE": "1"},
-    )
+@pytest.fixture
+def start(monkeypatch, capsys):
+    """Runs the script's main in this process: (exit code, stdout, stderr)."""
+    monkeypatch.setattr(sys, "path", list(sys.path))  # the script sets its first entry
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    from scripts import import_weights
+
+    def run(*argv):
+        try:
+            import_weights.main([str(each) for each in argv])
+            code = 0
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    return run
 
 
 @pytest.fixture
@@ -31,11 +39,11 @@ def net(tmp_path):
     return model, variables, tmp_path / "net.safetensors"
 
 
-def test_shown_then_imported_then_exported_byte_by_byte(net, tmp_path):
+def test_shown_then_imported_then_exported_byte_by_byte(start, net, tmp_path):
     _, variables, file = net
-    done = start(file)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    code, out, err = start(file)
+    assert code == 0, err
+    lines = out.splitlines()
     assert lines[0] == f"{file}: torchvision resnet"
     assert "  stage_sizes            (1, 1)" in lines
     assert any(
@@ -48,24 +56,26 @@ def test_shown_then_imported_then_exported_byte_by_byte(net, tmp_path):
     assert lines[-1] == f"{count:,} parameters in {leaves} leaves"
     assert [p.name for p in tmp_path.iterdir()] == ["net.safetensors"]
 
-    done = start(file, f"--to={tmp_path / 'ours'}")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith(
+    code, out, err = start(file, f"--to={tmp_path / 'ours'}")
+    assert code == 0, err
+    assert out.endswith(
         f"written: {tmp_path}/ours/model.safetensors\n"
         f"written: {tmp_path}/ours/model.json\n"
     )
     back = tmp_path / "back.safetensors"
-    done = start(tmp_path / "ours", f"--to={back}", "--export=torchvision")
-    assert done.returncode == 0, done.stderr
+    code, _, err = start(tmp_path / "ours", f"--to={back}", "--export=torchvision")
+    assert code == 0, err
     assert back.read_bytes() == file.read_bytes()
     prepared = weights.describe(tmp_path / "ours").preprocessing
     assert prepared == weights.describe(file).preprocessing
 
 
-def test_a_new_head_is_written(net, tmp_path):
-    done = start(net[2], "--num-classes=3", f"--to={tmp_path / 'out'}")
-    assert done.returncode == 0, done.stderr
-    assert "the model one of 3: it starts anew" in done.stderr
+def test_a_new_head_is_written(start, net, tmp_path, caplog):
+    code, _, err = start(net[2], "--num-classes=3", f"--to={tmp_path / 'out'}")
+    assert code == 0, err
+    assert caplog.messages == [
+        f"{net[2]} has a head of 7 classes, the model one of 3: it starts anew"
+    ]
     model, variables = weights.load(tmp_path / "out")
     assert model.num_classes == 3
     kernel = np.asarray(variables["params"]["stem_conv"]["kernel"])
@@ -86,8 +96,24 @@ def test_a_new_head_is_written(net, tmp_path):
         ),
     ],
 )
-def test_mistakes_are_one_sentence(argv, sentence):
-    done = start(*argv)
+def test_mistakes_are_one_sentence(start, argv, sentence):
+    code, _, err = start(*argv)
+    assert code == 2
+    assert err.startswith(sentence)
+    assert len(err.splitlines()) == 1
+
+
+def test_a_damaged_file_as_a_user_meets_it(tmp_path):
+    (tmp_path / "net.pth").write_bytes(b"PK\x03\x04")
+    script = str(app.ROOT / "scripts" / "import_weights.py")
+    done = subprocess.run(
+        [sys.executable, script, "net.pth"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
     assert done.returncode == 2
-    assert done.stderr.startswith(sentence)
-    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr == (
+        "error: net.pth is no readable PyTorch file (File is not a zip file); download "
+        "it again, or bring its safetensors form\n"
+    )

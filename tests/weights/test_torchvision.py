@@ -199,16 +199,21 @@ def test_heads_that_nothing_tells_must_be_given(torch, torch_vit, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, resize",
-    [("resnet50-0676ba61.pth", 256), ("resnet50-11ad3fa6.pth", 232), ("a.pth", 256)],
+    "name, resize, interpolation",
+    [
+        ("resnet50-0676ba61.pth", 256, "bilinear"),
+        ("resnet50-11ad3fa6.pth", 232, "bilinear"),
+        ("vit_b_16_lc_swag-4e70ced5.pth", 224, "bicubic"),
+        ("a.pth", 256, "bilinear"),
+    ],
 )
 def test_images_are_prepared_as_the_file_name_says(
-    torch, torch_resnet, tmp_path, name, resize
+    torch, torch_resnet, tmp_path, name, resize, interpolation
 ):
     torch.save(torch_resnet((1, 1), 8, True, 7).state_dict(), tmp_path / name)
     assert weights.describe(tmp_path / name).preprocessing == weights.Preprocessing(
         resize=resize,
-        interpolation="bilinear",
+        interpolation=interpolation,
         crop=(224, 224),
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),

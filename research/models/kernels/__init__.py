@@ -1,0 +1,30 @@
+"""Forms of standard operations that XLA runs faster on one platform, equal in value.
+
+Each function here chooses between "native", the operation of JAX or Flax itself, and
+"auto", a form of the same signature. `lax.platform_dependent` makes the choice when a
+program is lowered: no branch is left at run time, exported programs serve every
+platform, and GPU and TPU keep the native operation. Where a form does not cover an
+argument (dilation, groups, other shapes, ...), "auto" is native as well.
+
+One operation per module; each says which facts about XLA:CPU decide its form.
+"""
+
+from research.models.kernels.activation import gelu
+from research.models.kernels.attention import attention
+from research.models.kernels.choice import MODES
+from research.models.kernels.convolution import conv_general_dilated
+from research.models.kernels.normalisation import batch_norm, layer_norm
+from research.models.kernels.pooling import avg_pool, max_pool
+from research.models.kernels.product import dot_general
+
+__all__ = [
+    "MODES",
+    "attention",
+    "avg_pool",
+    "batch_norm",
+    "conv_general_dilated",
+    "dot_general",
+    "gelu",
+    "layer_norm",
+    "max_pool",
+]

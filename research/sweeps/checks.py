@@ -1,0 +1,68 @@
+"""Checks a sweep's sample trials against data and models; runs in a worker process."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from research import lookup
+from research.sweeps.contract import Check
+from research.training import experiment, settings
+
+# Experiments that are built, at some tenths of a second each; all are checked.
+_BUILT = 24
+
+
+def complaint(check: Check) -> str | None:
+    """Returns the sentence that speaks against a sweep, or None.
+
+    Reads the data, computes nothing.
+    """
+    data: dict[str, dict] = {}
+    for number, (told, values) in enumerate(check.configs):
+        config = ConfigDict(values)
+        try:
+            settings.check(config)
+            experiment.check_data_fields(config)
+            _check_one_process(config)
+            if number < _BUILT:
+                _build(config, data, check.metric)
+        except (ValueError, FileNotFoundError) as error:
+            return f"trials with {told} cannot run: {error}"
+    return None
+
+
+def _check_one_process(config) -> None:
+    if config.distributed.coordinator:
+        raise ValueError(
+            "a trial is one process, but config.distributed.coordinator is "
+            f"{config.distributed.coordinator!r}; leave it empty"
+        )
+
+
+def _build(config, data: dict, metric: str) -> None:
+    """Builds an experiment on its data, which is opened once."""
+    key = json.dumps(config.data.to_dict(), sort_keys=True)
+    first = key not in data
+    if first:
+        data[key] = experiment.open_data(config, ("train", "validation"))
+    train = data[key]["train"]
+    built = experiment.build(config, train.spec, len(train))
+    built.training_batches(train)
+    if first:
+        known = [f"validation/{name}" for name in _metrics(built)]
+        if metric not in known:
+            raise ValueError(lookup.unknown("metric", metric, sorted(known)))
+
+
+def _metrics(built: experiment.Experiment) -> list[str]:
+    """Lists the metrics of an evaluation by its shapes alone."""
+    size = built.config.data.eval_batch_size
+    batch = built.example_batch(size)
+    batch["mask"] = jax.ShapeDtypeStruct((size,), jnp.float32)
+
+    def evaluate(state, batch):
+        return built.task.eval_step(state, built.preprocess(batch))
+
+    return list(jax.eval_shape(evaluate, built.abstract_state(), batch))
