@@ -45,7 +45,7 @@ class AlexNet(nn.Module):
 
     features: tuple[int, int, int, int, int] = (64, 192, 384, 256, 256)
     hidden: int = 4096
-    dropout: float = 0.5
+    dropout: layers.Rate = 0.5
     num_classes: int = 1000
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32

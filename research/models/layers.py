@@ -71,15 +71,19 @@ def attention(kernels: str, **fields: Any) -> Callable[..., Any]:
     return partial(forms.attention(kernels), **fields)
 
 
+# A number that may be traced, so that one program serves several values.
+Rate = float | jax.Array
+
+
 class Dropout(nn.Module):
-    """`nn.Dropout`, but the rate may be traced, so that one program serves several.
+    """`nn.Dropout`, but the rate may be traced.
 
     Attributes:
       rate: share of the units set to zero, in [0, 1).
       deterministic: pass the input on unchanged.
     """
 
-    rate: float
+    rate: Rate
     deterministic: bool
 
     @nn.compact

@@ -56,7 +56,7 @@ class MLP(nn.Module):
     features: Sequence[int]
     num_classes: int = 10
     activation: str = "relu"
-    dropout: float = 0.0
+    dropout: layers.Rate = 0.0
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
     kernels: str = "auto"

@@ -44,7 +44,7 @@ class VGG(nn.Module):
     features: tuple[int, ...] = (64, 128, 256, 512, 512)
     hidden: int = 4096
     norm: str = "none"
-    dropout: float = 0.5
+    dropout: layers.Rate = 0.5
     num_classes: int = 1000
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32

@@ -41,7 +41,7 @@ class Block(nn.Module):
 
     heads: int
     mlp_dim: int
-    dropout: float
+    dropout: layers.Rate
     qkv_bias: bool
     norm: Any
     dense: Any
@@ -90,7 +90,7 @@ class ViT(nn.Module):
     heads: int = 12
     mlp_dim: int = 3072
     pool: str = "token"
-    dropout: float = 0.0
+    dropout: layers.Rate = 0.0
     qkv_bias: bool = True
     norm_epsilon: float = 1e-6
     num_classes: int = 1000

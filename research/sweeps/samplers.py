@@ -37,8 +37,7 @@ class FromNumber(optuna.samplers.BaseSampler):
             sequence = qmc.Sobol(axes, scramble=True, rng=seed)
             with warnings.catch_warnings():  # balance asks for a power of 2 of points
                 warnings.simplefilter("ignore", UserWarning)
-                sequence.fast_forward(number)
-                shares = sequence.random(1)[0]
+                shares = sequence.random(number + 1)[-1]
         else:
             shares = np.random.default_rng((seed, number)).random(axes)
         return self._sweep.space.at(shares.tolist())

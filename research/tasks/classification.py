@@ -114,7 +114,8 @@ def build(
     Raises:
       ValueError: label_smoothing or rejection out of range.
     """
-    if not 0 <= label_smoothing < 1:
+    traced = isinstance(label_smoothing, jax.Array)  # and checked before
+    if not traced and not 0 <= label_smoothing < 1:
         raise ValueError(
             f"label_smoothing must be in [0, 1), got {label_smoothing}; 0.1 is usual"
         )

@@ -12,6 +12,7 @@ import optax
 
 from research import lookup
 from research.data import augment, cache, pipeline, preprocess, source, splits
+from research.models import layers
 from research.tasks import gradient
 from research.training import depth, optimizers, schedules, settings, state
 
@@ -174,10 +175,10 @@ def assemble(config, spec: source.Spec, plan: settings.Plan) -> Experiment:
             augment=augmentation,
         )
 
-    layers = ()
+    order = ()
     if config.optimizer.layer_decay != 1.0:
-        layers = depth.layers(built(optax.identity()).init)
-    return built(optimizers.make(config.optimizer, schedule, layers))
+        order = depth.layers(built(optax.identity()).init)
+    return built(optimizers.make(config.optimizer, schedule, order))
 
 
 def _check_patterns(experiment: Experiment) -> None:
@@ -222,7 +223,7 @@ def build_model(config, spec: source.Spec):
             lookup.unknown("config.model.variant", config.variant, module.VARIANTS)
         )
     known = {
-        field.name: field.type
+        field.name: float if field.type == layers.Rate else field.type
         for field in dataclasses.fields(module.build(config.variant))
         if field.init and field.name not in ("parent", "name")
     }

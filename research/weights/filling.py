@@ -106,7 +106,7 @@ def read(
 
 def _same(here, there) -> bool:
     """Compares a field; a batch norm may be frozen, its tensors are the same."""
-    return here == there or {here, there} == {"batch", "frozen"}
+    return here == there or (here, there) == ("frozen", "batch")
 
 
 def fill(

@@ -1,6 +1,11 @@
 """Augmentation in the loop: resume, placement, evaluation, mixed labels, checks."""
 
 import itertools
+import os
+import pathlib
+import socket
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -133,6 +138,55 @@ def test_metrics_of_mixed_labels_count_the_larger_part(unbroken):
     train = [row["train/accuracy"] for row in rows if "train/accuracy" in row]
     assert len(train) == 4 and all(0 <= a <= 1 for a in train)
     assert all(np.isfinite(row.get("train/loss", 0)) for row in rows)
+
+
+def _train(folder, *more: str):
+    """Starts scripts/train.py with one device, as a user does."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("XLA_")}
+    mixed = ("--config.augment.cutmix=1.0", "--config.augment.policy=randaugment")
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "scripts/train.py",
+            f"--workdir={folder}",
+            *TINY,
+            *mixed,
+            *more,
+        ],
+        cwd=pathlib.Path(__file__).resolve().parents[2],
+        env=env | {"JAX_PLATFORMS": "cpu"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_augment_and_mix_as_one_does(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    processes = [_train(tmp_path / "one")] + [
+        _train(
+            tmp_path / "two",
+            f"--config.distributed.coordinator=127.0.0.1:{port}",
+            "--config.distributed.num_processes=2",
+            f"--config.distributed.process_id={number}",
+        )
+        for number in range(2)
+    ]
+    try:
+        errors = [process.communicate(timeout=240)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0, 0, 0], errors
+    one, two = (tracking.read(tmp_path / n / "metrics.jsonl") for n in ("one", "two"))
+    assert len(one) == len(two) == 6
+    for wanted, row in zip(one, two, strict=True):
+        for name in wanted:
+            if not name.startswith("time/"):
+                assert row[name] == pytest.approx(wanted[name], rel=1e-4), name
 
 
 @pytest.fixture
