@@ -5,7 +5,7 @@ names (`config.model.dropout`, `config.task.label_smoothing`, `config.data.image
 `scripts/inspect.py` prints them. All other keys are exactly the ones below.
 """
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, config_dict
 
 # Groups that take further fields, checked against the thing that `name` names.
 OPEN_GROUPS = ("model", "task", "data")
@@ -20,6 +20,7 @@ def get_config() -> ConfigDict:
     _add_augment(config)
     _add_training(config)
     _add_machinery(config)
+    _add_claim(config)
     config.lock()
     for group in OPEN_GROUPS:
         config[group].unlock()
@@ -137,6 +138,24 @@ def _add_machinery(config: ConfigDict) -> None:
     config.wandb.project = "menagerie"
     config.wandb.group = ""  # runs of one sweep or of one experiment's seeds
     config.wandb.tags = ()
+
+
+def _add_claim(config: ConfigDict) -> None:
+    """Adds what the experiment reproduces; scripts/reproduce.py judges it."""
+    config.claim = ConfigDict()
+    config.claim.paper = ""  # authors: title; empty: nothing is claimed
+    config.claim.year = 0
+    config.claim.link = ""
+    config.claim.table = ""  # where in the paper the number stands
+    config.claim.metric = "test/accuracy"  # or test/error, which is 1 - accuracy
+    config.claim.mode = "max"  # max: higher is better | min
+    config.claim.protocol = ""  # data, and how the checkpoint and the number are read
+    config.claim.published = config_dict.placeholder(float)  # None: no number
+    config.claim.tolerance = 0.0  # how much worse the mean of the seeds may be
+    config.claim.reason = ""  # for that tolerance
+    config.claim.seeds = 3  # seed, seed + 1, …
+    config.claim.hardware = ""  # class of machine that the next line is of
+    config.claim.wall_time = ""  # of one seed there
 
 
 def no_argument(arg: str, legal: tuple[str, ...] = ("quick",)) -> None:

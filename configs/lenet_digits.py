@@ -22,6 +22,19 @@ def get_config(arg: str = ""):
     config.schedule.name = "cosine"
     config.train.epochs = 40.0
     config.train.log_every = 100
+    config.claim.update(
+        paper="LeCun, Bottou, Bengio & Haffner: Gradient-Based Learning Applied to "
+        "Document Recognition",
+        year=1998,
+        link="https://doi.org/10.1109/5.726791",
+        table="none: other data than the paper's",
+        metric="test/error",
+        mode="min",
+        protocol="a fixed, stratified fifth of scikit-learn's 1,797 digits (359 "
+        "images), read once, at the checkpoint that is best on another fifth",
+        hardware="2 CPU cores",
+        wall_time="10 seconds",
+    )
     if arg == "quick":
         config.train.epochs, config.train.log_every = 3.0, 20
     return config

@@ -23,6 +23,20 @@ def get_config(arg: str = ""):
     config.optimizer.b2 = 0.9
     config.train.epochs = 20.0
     config.train.log_every = 200
+    config.claim.update(
+        paper="Chollet et al.: Keras, examples/mnist_mlp.py",
+        year=2015,
+        link="https://github.com/keras-team/keras",
+        table="docstring of the example: after 20 epochs",
+        metric="test/accuracy",
+        protocol="MNIST test split, 10,000 images, read once, at the checkpoint that "
+        "is best on 5,000 held-out training images",
+        published=0.984,
+        tolerance=0.002,
+        reason="1.6 standard errors of such a rate over 10,000 images",
+        hardware="2 CPU cores",
+        wall_time="2 minutes",
+    )
     if arg == "quick":
         base.use_synthetic(config, image_shape=(28, 28, 1), num_classes=10, count=2048)
         config.train.epochs, config.train.log_every = 6.0, 10

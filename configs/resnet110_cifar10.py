@@ -14,6 +14,12 @@ from configs import resnet20_cifar10
 def get_config(arg: str = ""):
     """Returns the experiment; `quick` learns synthetic images of the same form."""
     config = resnet20_cifar10.get_config(arg)
+    config.claim.update(
+        table="Table 6: mean of five runs",
+        published=0.0661,
+        reason="three times the standard deviation of 0.16 points in Table 6",
+        wall_time="20 minutes (2 days on 2 CPU cores)",
+    )
     if arg != "quick":
         config.model.variant = "110"
         config.schedule.warmup_steps = 352  # one epoch of 45,000 images

@@ -14,4 +14,9 @@ def get_config(arg: str = ""):
     """Returns the experiment; `quick` learns synthetic images of the same form."""
     config = resnet20_cifar10.get_config(arg)
     config.model.variant = "32" if arg != "quick" else "20"
+    config.claim.update(
+        published=0.0751,
+        reason="the same as for ResNet-20, where public runs spread that far",
+        wall_time="8 minutes (12 hours on 2 CPU cores)",
+    )
     return config

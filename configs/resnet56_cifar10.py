@@ -14,4 +14,9 @@ def get_config(arg: str = ""):
     """Returns the experiment; `quick` learns synthetic images of the same form."""
     config = resnet20_cifar10.get_config(arg)
     config.model.variant = "56" if arg != "quick" else "20"
+    config.claim.update(
+        published=0.0697,
+        reason="public runs of this net range from 6.44 to 7.01 %",
+        wall_time="14 minutes (24 hours on 2 CPU cores)",
+    )
     return config

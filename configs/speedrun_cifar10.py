@@ -40,6 +40,21 @@ def get_config(arg: str = ""):
     config.train.epochs = 9.9
     config.train.log_every = 10
     config.train.ema_decay = 0.95
+    config.claim.update(
+        paper="Jordan: 94% on CIFAR-10 in 3.29 Seconds on a Single GPU",
+        year=2024,
+        link="https://arxiv.org/abs/2404.00498",
+        table="section 3: mean of 1,000 runs, six views per test image",
+        metric="test/accuracy",
+        protocol="CIFAR-10 test split, 10,000 images, one view each, read once, at the "
+        "checkpoint that is best on 1,000 held-out training images",
+        published=0.9401,
+        tolerance=0.0015,
+        reason="0.6 standard errors of such a rate over 10,000 images",
+        seeds=5,
+        hardware="one GPU",
+        wall_time="1 minute (90 minutes on 2 CPU cores)",
+    )
     if arg == "quick":
         base.use_synthetic(config, image_shape=(32, 32, 3), num_classes=10, count=1024)
         config.model.variant = "debug"

@@ -22,8 +22,12 @@ def get_config(arg: str = ""):
     config.optimizer.weight_decay = 0.0
     config.optimizer.clip_norm = 1.0
     config.optimizer.layer_decay = 1.0
-    if arg != "quick":
+    if arg == "quick":
+        config.optimizer.learning_rate = 0.1
+        config.train.epochs = 6.0
+    else:
         config.init.weights = "google/vit-base-patch16-224"
         config.model.variant = "B/16"
+        config.model.norm_epsilon = 1e-12  # of these weights
         config.schedule.warmup_steps = 20
     return config

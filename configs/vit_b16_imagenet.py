@@ -22,8 +22,20 @@ def get_config(arg: str = ""):
     config.optimizer.decay_mask = "matrices"
     config.optimizer.clip_norm = 1.0
     config.schedule.name = "cosine"
+    config.claim.update(
+        paper="Dosovitskiy et al.: An Image is Worth 16x16 Words",
+        year=2021,
+        link="https://arxiv.org/abs/2010.11929",
+        table="none: Table 5 gives 77.91 % after fine-tuning at 384 pixels",
+        published=None,
+        tolerance=0.0,
+        reason="",
+        wall_time="some days",
+    )
     if arg == "quick":
+        config.optimizer.learning_rate = 1e-2
         config.schedule.warmup_steps = 10
+        config.train.epochs = 12.0
         return config
     config.model.variant = "B/16"
     config.model.dropout = 0.1

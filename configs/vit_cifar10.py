@@ -33,11 +33,27 @@ def get_config(arg: str = ""):
     config.schedule.warmup_steps = 5 * 352  # 5 epochs of 45,000 images
     config.schedule.end_factor = 0.01
     config.train.epochs = 200.0
+    config.claim.update(
+        paper="omihub777: ViT-CIFAR",
+        year=2021,
+        link="https://github.com/omihub777/ViT-CIFAR",
+        table="README: ViT with AutoAugment and label smoothing",
+        metric="test/accuracy",
+        protocol="CIFAR-10 test split, 10,000 images, one view each, read once, at the "
+        "checkpoint that is best on 5,000 held-out training images",
+        published=0.9101,
+        tolerance=0.007,
+        reason="2.4 standard errors over 10,000 images: one run, with all 50,000 "
+        "training images, was published",
+        hardware="one GPU",
+        wall_time="15 minutes",
+    )
     if arg == "quick":
         base.use_synthetic(config, image_shape=(32, 32, 3), num_classes=10, count=1024)
         config.model.variant = "debug"
         config.data.batch_size, config.data.eval_batch_size = 32, 128
         config.augment.policy = "none"
         config.schedule.warmup_steps = 10
-        config.train.epochs, config.train.log_every = 5.0, 10
+        config.optimizer.learning_rate = 5e-3
+        config.train.epochs, config.train.log_every = 12.0, 10
     return config

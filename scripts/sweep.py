@@ -33,13 +33,16 @@ def main(argv: list[str]) -> None:
         where = pathlib.Path(options.workdir or f"runs/sweep_{sweep.name}")
         from research.sweeps import display, folder, ledger, preflight
 
-        if not folder.known(where, sweep):
+        known = folder.known(where, sweep)
+        if not known:
             preflight.check(sweep)
-        book = ledger.Ledger(sweep, where, options.storage)
-        folder.claim(where, sweep)
-        with display.Display(book, quiet=options.quiet) as shown:
-            finished = _run(options, argv, book, shown.refresh)
-        _end(book, where, finished, options)
+        with ledger.Ledger(sweep, where, options.storage) as book:
+            folder.claim(where, sweep)
+            if known and not book.finished():
+                preflight.check(sweep)  # this machine may lack what another one had
+            with display.Display(book, quiet=options.quiet) as shown:
+                finished = _run(options, argv, book, shown.refresh)
+            _end(book, where, finished, options)
 
 
 def _parser():

@@ -63,8 +63,10 @@ def spaced(low: float, high: float, count: int, log: bool = False) -> dict:
     """A grid of `count` numbers from low to high, evenly or by equal ratios."""
     shares = [k / (count - 1) for k in range(count)] if count > 1 else [0.0] * count
     if log:
-        return grid(*(low * (high / low) ** share for share in shares))
-    return grid(*(low + (high - low) * share for share in shares))
+        values = [low * (high / low) ** share for share in shares]
+    else:
+        values = [low + (high - low) * share for share in shares]
+    return grid(*(float(f"{value:.12g}") for value in values))  # 0.1, not 0.0999…
 
 
 def uniform(low: float, high: float) -> dict:

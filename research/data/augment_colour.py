@@ -3,6 +3,9 @@
 The formulae are those of torchvision's ColorJitter, on floats in [0, 1].
 """
 
+import functools
+
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -31,30 +34,65 @@ def jitter(
     least = jnp.array([*(max(0.0, 1 - s) for s in strength[:3]), -strength[3]])
     most = jnp.array([*(1 + s for s in strength[:3]), strength[3]])
     factor = least[None] + draws[:, 4:] * (most - least)[None]
-    for place in range(len(active)):
-        image = _one(image, order[:, place], factor, with_hue=3 in active)
+    return jax.lax.platform_dependent(
+        image,
+        order,
+        jnp.take_along_axis(factor, order, axis=1),
+        cpu=one_by_one,
+        default=functools.partial(together, active=active),
+    )
+
+
+def together(image, order, amount, active=(0, 1, 2, 3)):
+    """Changes all images at once: computes every operation and keeps one of each.
+
+    Args:
+      image: (b, h, w, c) in [0, 1].
+      order: (b, n) integers, the operation of each image at each of n places.
+      amount: (b, n) factors or shifts.
+      active: the operations that occur in `order`.
+    """
+    for place in range(order.shape[1]):
+        changed = image
+        for number in active:
+            chosen = (order[:, place] == number)[:, None, None, None]
+            made = _change(number, image, amount[:, place])
+            changed = jnp.where(chosen, made, changed)
+        image = changed
     return image
 
 
-def _one(image, which, factor, with_hue: bool):
-    """Applies operation `which` (b,) of the four to each image."""
-    per_image = (slice(None), None, None, None)
-    grey = luma(image)
-    mean = grey.mean((1, 2, 3), keepdims=True)
-    which_each = which[per_image]
-    towards = jnp.where(which_each == 1, mean, jnp.where(which_each == 2, grey, 0))
-    amount = jnp.take_along_axis(factor, which[:, None], axis=1)[..., None, None]
-    blended = jnp.clip(amount * image + (1 - amount) * towards, 0, 1)
-    if not with_hue:
-        return blended
-    return jnp.where(which_each == 3, shift_hue(image, factor[:, 3]), blended)
+def one_by_one(image, order, amount):
+    """Changes one image after another; on CPU several times faster than `together`."""
+    count = 4 if image.shape[-1] == 3 else 2
+    branches = [functools.partial(_change, number) for number in range(count)]
+
+    def one(example):
+        image, order, amount = (value[None] for value in example)
+        for place in range(order.shape[1]):
+            image = jax.lax.switch(order[0, place], branches, image, amount[:, place])
+        return image[0]
+
+    return jax.lax.map(one, (image, order, amount))
+
+
+def _change(number: int, image, amount):
+    """Applies operation `number` of the four by amounts (b,) to all images."""
+    if number == 3:
+        return shift_hue(image, amount)
+    towards = 0.0
+    if number > 0:
+        towards = luma(image)
+        towards = towards.mean((1, 2, 3), keepdims=True) if number == 1 else towards
+    amount = amount[:, None, None, None]
+    return jnp.clip(amount * image + (1 - amount) * towards, 0, 1)
 
 
 def luma(image: Float[Array, "b h w c"]) -> Float[Array, "b h w 1"]:
     """Returns the grey value of each pixel."""
     if image.shape[-1] == 1:
         return image
-    return (image * jnp.array(_LUMA)[None, None, None]).sum(-1, keepdims=True)
+    return sum(weight * image[..., k : k + 1] for k, weight in enumerate(_LUMA))
 
 
 def shift_hue(

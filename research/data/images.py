@@ -8,7 +8,8 @@ crop of the centre; published numbers depend on them:
 - `resize` = r: scale the shorter side to r pixels. torchvision's evaluation of ImageNet
   is 256 for a crop of 224, bilinear; timm's ViT is 248, bicubic.
 
-As torchvision: the longer side is rounded down, the crop's offset to the nearest even.
+As torchvision: the longer side is rounded down, the offset of the crop to the nearest
+whole number (a half to the even one).
 """
 
 import contextlib

@@ -27,9 +27,11 @@ def complaint(check: Check) -> str | None:
             experiment.check_data_fields(config)
             _check_one_process(config)
             if number < _BUILT:
-                _build(config, data, check.metric)
+                built = _build(config, data)
+                if number == 0:
+                    _check_metric(built, check.metric)
         except (ValueError, FileNotFoundError) as error:
-            return f"trials with {told} cannot run: {error}"
+            return f"trials with {told} cannot run: {error}" if told else str(error)
     return None
 
 
@@ -41,23 +43,19 @@ def _check_one_process(config) -> None:
         )
 
 
-def _build(config, data: dict, metric: str) -> None:
+def _build(config, data: dict) -> experiment.Experiment:
     """Builds an experiment on its data, which is opened once."""
     key = json.dumps(config.data.to_dict(), sort_keys=True)
-    first = key not in data
-    if first:
+    if key not in data:
         data[key] = experiment.open_data(config, ("train", "validation"))
     train = data[key]["train"]
     built = experiment.build(config, train.spec, len(train))
     built.training_batches(train)
-    if first:
-        known = [f"validation/{name}" for name in _metrics(built)]
-        if metric not in known:
-            raise ValueError(lookup.unknown("metric", metric, sorted(known)))
+    return built
 
 
-def _metrics(built: experiment.Experiment) -> list[str]:
-    """Lists the metrics of an evaluation by its shapes alone."""
+def _check_metric(built: experiment.Experiment, metric: str) -> None:
+    """Checks by shapes alone that evaluations measure the metric."""
     size = built.config.data.eval_batch_size
     batch = built.example_batch(size)
     batch["mask"] = jax.ShapeDtypeStruct((size,), jnp.float32)
@@ -65,4 +63,7 @@ def _metrics(built: experiment.Experiment) -> list[str]:
     def evaluate(state, batch):
         return built.task.eval_step(state, built.preprocess(batch))
 
-    return list(jax.eval_shape(evaluate, built.abstract_state(), batch))
+    measured = jax.eval_shape(evaluate, built.abstract_state(), batch)
+    known = sorted(f"validation/{name}" for name in measured)
+    if metric not in known:
+        raise ValueError(lookup.unknown("metric", metric, known))

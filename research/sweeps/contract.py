@@ -73,7 +73,8 @@ class Check:
     """What is checked before a sweep begins.
 
     Attributes:
-      configs: (what distinguishes it, config as plain values) of sample trials.
+      configs: (what distinguishes it, config as plain values) of sample trials; the
+        first is the sweep's config without parameters.
       metric: of the objective.
     """
 

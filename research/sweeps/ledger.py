@@ -33,7 +33,7 @@ _NEW = {
 
 
 class Ledger:
-    """One process's view of a sweep's trials."""
+    """One process's view of a sweep's trials; a context manager that ends it."""
 
     def __init__(self, sweep, folder: pathlib.Path, url: str = ""):
         """Begins a sweep, or joins one of the same specification.
@@ -73,6 +73,12 @@ class Ledger:
                 f"({'; '.join(changed)}); choose another --workdir, or another name "
                 "where the storage is shared"
             )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        storage.close(self._store)
 
     def claim(self) -> Trial | None:
         """Takes a trial that waits, or a new one; None where there is neither now."""

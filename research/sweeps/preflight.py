@@ -25,7 +25,7 @@ def check(sweep: Sweep) -> None:
 
 def samples(sweep: Sweep) -> Check:
     """Chooses the configs by which a sweep is checked: the ends of every axis."""
-    configs = []
+    configs = [("", sweep.base)]
     for params in sweep.space.samples():
         values = sweep.space.sets(params)
         told = ", ".join(f"{key}={value}" for key, value in values.items())

@@ -71,6 +71,13 @@ def open_storage(url: str, folder: pathlib.Path):
     return store, _file_lock(folder)
 
 
+def close(store) -> None:
+    """Ends the connections to a database, if it is one."""
+    if isinstance(store, optuna.storages.RDBStorage):
+        store.remove_session()
+        store.engine.dispose()
+
+
 def _cut_torn_line(path: pathlib.Path) -> None:
     """Removes what a machine that broke down in a write left of its last line."""
     if not path.exists():

@@ -66,9 +66,9 @@ def _train(trial, connection: Connection) -> Outcome:
     began = time.perf_counter()
     try:
         return trials.run(trial, report)
-    except (ValueError, FileNotFoundError) as error:
+    except ValueError as error:  # a config that does not fit: it never will
         traceback.print_exc()
-        reason, final = str(error), True  # the same numbers would end the same
+        reason, final = str(error), True
     except Exception as error:
         traceback.print_exc()
         first = (str(error).splitlines() or [""])[0]

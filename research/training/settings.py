@@ -11,8 +11,8 @@ from research.data import augment
 from research.tasks import remat
 from research.training import optimizers, schedules
 
-# What decides how a run is carried out but not what it computes: a run directory may
-# be resumed with other values of these.
+# What decides how a run is carried out, or what its result is compared with, but not
+# what it computes: a run directory may be resumed with other values of these.
 MACHINE_KEYS = (
     "name",
     "data.path",
@@ -25,6 +25,7 @@ MACHINE_KEYS = (
     "mesh",
     "distributed",
     "wandb",
+    "claim",
 )
 
 _LEGAL = {

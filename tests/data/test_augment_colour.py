@@ -75,3 +75,11 @@ def test_grey_images_have_no_saturation_and_hue():
     np.testing.assert_allclose(
         out, np.clip(grey * factor[:, None, None, None], 0, 1), atol=1e-6
     )
+
+
+def test_both_forms_agree():
+    order = np.array([RNG.permutation(4) for _ in range(5)], np.int32)
+    amount = RNG.random((5, 4)).astype(np.float32)
+    together = augment_colour.together(IMAGE, order, amount)
+    one_by_one = augment_colour.one_by_one(IMAGE, order, amount)
+    np.testing.assert_allclose(together, one_by_one, atol=1e-5)

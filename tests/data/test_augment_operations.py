@@ -92,6 +92,19 @@ def test_every_operation_is_pillows(name):
                     assert (off > 0).mean() <= 0.01, (strength, sign)
 
 
+def test_both_forms_give_the_same_bits():
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 256, (60, 10, 12, 3)).astype(np.int32)
+    operation = np.arange(60, dtype=np.int32) % len(NAMES)
+    strength = rng.random(60).astype(np.float32)
+    sign = np.where(rng.random(60) < 0.5, -1, 1).astype(np.float32)
+    args = pixels, operation, strength, sign, np.array(FILL, np.int32)
+    together = jax.jit(augment_operations.together)(*args)
+    one_by_one = jax.jit(augment_operations.one_by_one)(*args)
+    np.testing.assert_array_equal(together, one_by_one)
+    assert (np.asarray(together) != pixels).any((1, 2, 3)).mean() > 0.7
+
+
 def test_sharpness_blurs_as_pillows_filter():
     image = Image.fromarray(PICTURES[1])
     smooth = augment_operations._smooth(jnp.asarray(PICTURES[1:2], jnp.int32))[0]

@@ -55,11 +55,16 @@ def _lowered(function, platform, *args):
         ((8, 8, 3), (3, 3, 3, 8), "SAME"),
         ((9, 10, 2), (3, 5, 2, 3), [(1, 0), (2, 2)]),
         ((5, 5, 16), (5, 5, 16, 12), "VALID"),  # LeNet C5, the whole map
+        ((6, 5, 8), (1, 1, 8, 4), "SAME"),
+        ((6, 7, 8), (1, 1, 8, 4), dict(strides=(2, 2))),  # a ResNet's shortcut
+        ((12, 8, 3), (4, 4, 3, 8), dict(strides=(4, 4))),  # a ViT's patches
+        ((14, 9, 3), (4, 4, 3, 8), dict(strides=(4, 4))),  # pixels left over
     ],
 )
 def test_convolution_by_products_equals_native(image, kernel, padding):
     x, w = _normal(2, *image), _normal(*kernel)
-    auto, native = _convolutions(padding=padding)
+    options = padding if isinstance(padding, dict) else dict(padding=padding)
+    auto, native = _convolutions(**options)
     assert "stablehlo.convolution" not in _lowered(auto, "cpu", x, w)
     _assert_equal(auto, native, x, w)
 
@@ -75,7 +80,8 @@ def test_convolution_by_products_equals_native(image, kernel, padding):
         ((8, 9, 2), (3, 3, 2, 4), {}),  # an odd number of columns
         ((9, 9, 2), (2, 2, 2, 4), {}),  # an even kernel
         ((8, 8, 16), (3, 3, 16, 16), {}),  # many channels
-        ((8, 8, 2), (1, 1, 2, 4), {}),
+        ((8, 8, 2), (1, 1, 2, 4), dict(padding=[(1, 1), (0, 0)])),
+        ((8, 8, 2), (3, 3, 2, 4), dict(strides=(3, 2))),
         ((2, 8, 3), (3, 3, 8, 4), dict(dimension_numbers=("NCHW", "HWIO", "NCHW"))),
     ],
 )
@@ -85,6 +91,45 @@ def test_other_convolutions_stay_native(image, kernel, options):
     x, w = _normal(2, *image), _normal(*kernel)
     auto, native = _convolutions(**options)
     assert _lowered(auto, "cpu", x, w) == _lowered(native, "cpu", x, w)
+
+
+@pytest.mark.parametrize("image", [(8, 8), (13, 10), (14, 14)])
+def test_winograd_gradient_equals_native(image):
+    x, w = _normal(16, *image, 32), _normal(3, 3, 32, 40)
+    auto, native = _convolutions(padding=((1, 1), (1, 1)))
+    _assert_equal(auto, native, x, w)
+    lowered = _lowered(lambda x, w: jax.vjp(auto, x, w)[1](auto(x, w)), "cpu", x, w)
+    assert lowered.count("stablehlo.dot_general") >= 36
+
+
+def test_winograd_points_lose_little_precision():
+    # Sums over all pixels in float64 are the truth; the stated error is 1e-5.
+    x, w, dy = _normal(16, 14, 14, 32), _normal(3, 3, 32, 32), _normal(16, 14, 14, 32)
+    auto, _ = _convolutions(padding=((1, 1), (1, 1)))
+    ours = jax.vjp(lambda w: auto(x, w), w)[1](dy)[0]
+    padded = np.pad(np.float64(x), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    for i, j in ((0, 0), (1, 2), (2, 1)):
+        window = padded[:, i : i + 14, j : j + 14]
+        truth = np.einsum("bhwc,bhwk->ck", window, np.float64(dy))
+        assert np.abs(ours[i, j] - truth).max() < 1e-5 * np.abs(truth).max()
+
+
+def test_winograd_convolution_has_forward_mode_and_second_derivatives():
+    x, w = _normal(32, 8, 8, 32), _normal(3, 3, 32, 32)
+    auto, native = _convolutions(padding=((1, 1), (1, 1)))
+    for a, b in zip(
+        jax.jvp(auto, (x, w), (x, w)), jax.jvp(native, (x, w), (x, w)), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * jnp.abs(b).max())
+
+    def curvature(form):
+        def energy(w):
+            return jnp.sum(form(x, w) ** 2) / x.size
+
+        return jax.jvp(jax.grad(energy), (w,), (w,))[1]
+
+    ours, theirs = curvature(auto), curvature(native)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * jnp.abs(theirs).max())
 
 
 def test_convolution_along_one_axis_stays_native():
@@ -114,6 +159,9 @@ def test_product_equals_native():
         ((8, 8, 2), (2, 2), {}),  # strides of one
         ((8, 8, 2), (3, 3), dict(strides=(2, 2), padding="SAME")),
         ((8, 8, 2), (2, 2), dict(strides=(2, 2), padding=((1, 1), (1, 1)))),
+        ((8, 8, 2), (3, 3), dict(strides=(2, 2), padding=((1, 1), (1, 1)))),  # ResNet
+        ((9, 7, 2), (3, 3), dict(strides=(2, 2), padding=((1, 1), (1, 1)))),
+        ((11, 9, 2), (5, 4), dict(strides=(3, 2))),
     ],
 )
 def test_pooling_equals_native(pool, image, window, options):
@@ -174,6 +222,10 @@ def test_other_platforms_run_the_native_operation():
         kernels.conv_general_dilated,
         kernels.max_pool,
         kernels.avg_pool,
+        kernels.batch_norm,
+        kernels.layer_norm,
+        kernels.gelu,
+        kernels.attention,
     ],
 )
 def test_an_unknown_mode_is_refused(choose):

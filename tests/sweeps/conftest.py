@@ -27,7 +27,7 @@ def make_sweep(**keys):
     return specification.make(description, config, arguments)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_sweep():
     """`make_sweep`."""
     return make_sweep

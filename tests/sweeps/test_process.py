@@ -113,26 +113,23 @@ def _command(folder):
     )
 
 
-def test_everything_killed_again_and_again_ends_with_the_exact_trials(tmp_path):
-    chance, rounds = random.Random(1), 0
-    folder = tmp_path / "sweep"
-    while True:
-        command = _command(folder)
-        rounds += 1
-        try:
-            out, _ = command.communicate(timeout=chance.uniform(1.5, 3.5))
-            break
-        except subprocess.TimeoutExpired:
-            command.kill()  # its workers follow it
-            command.communicate()
-        assert rounds < 25
-    assert command.returncode == 0
-    assert rounds > 1
-    unbroken = _command(tmp_path / "unbroken")
-    expected, _ = unbroken.communicate()
+@pytest.mark.parametrize("kills", (2, pytest.param(15, marks=pytest.mark.slow)))
+def test_everything_killed_again_and_again_ends_with_the_exact_trials(kills, tmp_path):
+    chance = random.Random(kills)
+    for _ in range(kills):
+        command = _command(tmp_path / "killed")
+        with pytest.raises(subprocess.TimeoutExpired):
+            command.communicate(timeout=chance.uniform(1.0, 2.5))
+        command.kill()  # its workers follow it
+        command.communicate()
+    outs = []
+    for folder in ("killed", "unbroken"):
+        command = _command(tmp_path / folder)
+        outs.append(command.communicate()[0])
+        assert command.returncode == 0
     # number, state, value, parameters of all trials, and the best
-    assert out == expected
-    states = collections.Counter(line.split()[1] for line in out.splitlines()[:-1])
+    assert outs[0] == outs[1]
+    states = collections.Counter(line.split()[1] for line in outs[0].splitlines()[:-1])
     assert states == {"complete": 12}
 
 

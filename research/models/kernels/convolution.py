@@ -60,14 +60,12 @@ def _conv_general_dilated(
         **options,
     )
     plain = lhs.ndim == 4 and feature_group_count == 1
+    plain = plain and options.get("batch_group_count", 1) == 1
     for steps in (lhs_dilation or (), rhs_dilation or ()):
         plain = plain and all(step == 1 for step in steps)
-    if options.get("batch_group_count", 1) != 1 or not plain:
-        return native(lhs, rhs)
     numbers = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
-    if numbers != lax.conv_dimension_numbers(lhs.shape, rhs.shape, _NHWC):
+    if not plain or numbers != lax.conv_dimension_numbers(lhs.shape, rhs.shape, _NHWC):
         return native(lhs, rhs)
-
     strides = tuple(window_strides)
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], strides, padding)

@@ -9,6 +9,7 @@ steps. The classes keep the fields, parameters and statistics of their Flax orig
 from collections.abc import Callable
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -101,4 +102,9 @@ def _affine_by_image(x, centre, factor, bias):
     shape = (x.shape[0], 1, 1, x.shape[-1])
     coefficients = (jnp.broadcast_to(a, shape) for a in (centre, factor, bias))
     centre, factor, bias = lax.optimization_barrier(tuple(coefficients))
-    return (x.astype(factor.dtype) - centre) * factor + bias
+
+    @jax.checkpoint  # saves x itself instead of x - centre, an array more per norm
+    def affine(x, centre, factor, bias):
+        return (x.astype(factor.dtype) - centre) * factor + bias
+
+    return affine(x, centre, factor, bias)

@@ -10,6 +10,7 @@ The points of interpolation are 0, +-3/4, +-3/2 and infinity instead of the pape
 the largest weight, hardly more than that of the sum itself (3e-6).
 """
 
+import math
 from functools import partial
 
 import jax
@@ -27,7 +28,7 @@ _CHANNELS = 32
 
 def pays(x, w) -> bool:
     """Tells whether the form covers a 3x3 kernel on this image, and is faster."""
-    rows = x.shape[0] * np.prod([-(-n // _TILE) for n in x.shape[1:3]])
+    rows = x.shape[0] * math.prod([-(-n // _TILE) for n in x.shape[1:3]])
     return (
         w.shape[:2] == (_TAPS, _TAPS)
         and x.dtype == w.dtype == jnp.float32

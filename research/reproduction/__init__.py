@@ -1,0 +1,1 @@
+"""Published numbers beside reached ones: claims, evidence, tables and their audit."""

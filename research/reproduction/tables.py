@@ -1,0 +1,174 @@
+"""RESULTS.md and the README's table, written from claims and evidence alone."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from research.reproduction import claims
+
+BEGIN = "<!-- reproduction: made by scripts/reproduce.py --write -->"
+END = "<!-- end of reproduction -->"
+
+_PREFACE = """# Results
+
+Made by `python scripts/reproduce.py --write` from `results/`; checked by
+`python scripts/reproduce.py --check`. Published stands beside reached; *reproduced*
+means that the mean over the seeds is not worse than published by more than the
+tolerance. A run that was cut short, changed or on synthetic data never counts as
+reached. Training reads no test split; it is read once per seed, at the end.
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One config that claims something.
+
+    Attributes:
+      name: of the config.
+      title: first line of its docstring.
+      claim: what it claims.
+      evidence: of results/<name>.json, or None.
+      stale: what of the config differs from that of the evidence.
+    """
+
+    name: str
+    title: str
+    claim: claims.Claim
+    evidence: dict | None
+    stale: tuple[str, ...] = ()
+
+    @property
+    def seeds(self) -> list[dict]:
+        """The seeds that count: none of another config."""
+        return self.evidence["seeds"] if self.evidence and not self.stale else []
+
+    @property
+    def verdict(self) -> claims.Verdict:
+        """What was reached, judged."""
+        if self.stale:
+            words = "evidence is of another config"
+            return claims.Verdict("not run", words, "not run")
+        return claims.judge(self.claim, self.seeds)
+
+
+def results(entries: Sequence[Entry]) -> str:
+    """Writes RESULTS.md."""
+    ordered = _ordered(entries)
+    rows = [
+        (
+            f"[{entry.title}](#{entry.name})",
+            published(entry.claim),
+            entry.verdict.reached,
+            entry.verdict.words,
+        )
+        for entry in ordered
+    ]
+    head = ("experiment", "published", "reached", "verdict")
+    parts = [_PREFACE, _table(head, rows)]
+    parts += [_details(entry) for entry in ordered]
+    return "\n".join(parts)
+
+
+def readme(entries: Sequence[Entry]) -> str:
+    """Writes the README's table with the markers around it."""
+    rows = [
+        (
+            f"[{entry.title}](configs/{entry.name}.py)",
+            published(entry.claim),
+            f"[{entry.verdict.reached}](results/{entry.name}.json)"
+            if entry.seeds
+            else entry.verdict.reached,
+            entry.verdict.words,
+        )
+        for entry in _ordered(entries)
+    ]
+    head = ("experiment", "published", "reached", "verdict")
+    return f"{BEGIN}\n{_table(head, rows)}{END}"
+
+
+def replace(text: str, table: str) -> str | None:
+    """Puts the table between the markers of a text; None where it has none."""
+    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    if not pattern.search(text):
+        return None
+    return pattern.sub(lambda match: table, text, count=1)
+
+
+def published(claim: claims.Claim) -> str:
+    """Writes "0.95 % test error"."""
+    metric = claim.metric.replace("/", " ")
+    if claim.published is None:
+        return f"none ({metric})"
+    return f"{claim.text(claim.published)} {metric}"
+
+
+def _ordered(entries: Sequence[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: (not entry.seeds, entry.name))
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    lines += [f"| {' | '.join(cells)} |" for cells in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _details(entry: Entry) -> str:
+    claim = entry.claim
+    lines = [f'## <a id="{entry.name}"></a>{entry.title}', ""]
+    lines += [
+        f"- Paper: {claim.paper} ({claim.year}), {claim.link}; {claim.table}",
+        f"- Protocol: {claim.protocol}",
+    ]
+    if claim.published is not None:
+        tolerance = claim.difference(claim.tolerance)
+        lines.append(f"- Tolerance: {tolerance}, {claim.reason}")
+    lines += [
+        f"- Config: `configs/{entry.name}.py`; {claim.wall_time} a seed on "
+        f"{claim.hardware}",
+        f"- Command: `python scripts/reproduce.py {entry.name}`",
+        f"- Verdict: {entry.verdict.words}",
+    ]
+    if entry.stale:
+        lines.append(f"- Changed since the evidence: {'; '.join(entry.stale)}")
+    if entry.seeds:
+        lines += ["", _seeds(entry)]
+    return "\n".join(lines) + "\n"
+
+
+def _seeds(entry: Entry) -> str:
+    claim = entry.claim
+    validation = f"validation/{claim.metric.partition('/')[2]}"
+    rows = [
+        (
+            str(seed["seed"]),
+            claim.text(claims.value(seed["metrics"], claim.metric))
+            if seed["finished"]
+            else f"not read: {claims.share_done(seed):.0%} of the schedule",
+            claim.text(claims.value(seed["validation"], validation)),
+            f"{seed['best_step']:,} of {seed['total']:,}",
+            _time(seed["training_seconds"]),
+            _hardware(seed["environment"]),
+            (seed["starts"][-1]["commit"] or "unknown")[:10],
+        )
+        for seed in entry.seeds
+    ]
+    metric = claim.metric.replace("/", " ")
+    head = (
+        *("seed", metric, validation.replace("/", " "), "best step"),
+        *("training time", "hardware", "commit"),
+    )
+    return _table(head, rows)
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "not recorded"
+    return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
+
+
+def _hardware(environment: dict) -> str:
+    kinds = environment["devices"]
+    told = ", ".join(f"{kinds.count(k)} × {k}" for k in dict.fromkeys(kinds))
+    if told == "1 × cpu":
+        return f"{environment['cpu_cores']} cores, {environment['processor']}"
+    return told
