@@ -1,6 +1,7 @@
 """Searches hyperparameters, or goes on with a search: the same command does both.
 
   python scripts/sweep.py --sweep=configs/sweeps/lenet_digits.py --workers=2
+  … --executor=population                   trials share one compiled program
   … --executor=slurm --workers=64 --slurm=partition=gpu,gpus_per_node=1,timeout_min=240
   … --storage=postgresql://user:password@host/database     (on every machine)
   … --config.data.path=FOLDER                   any key of the sweep's config, fixed
@@ -22,7 +23,8 @@ from ml_collections import ConfigDict
 from configs.sweeps import base
 from scripts import app
 
-_EXECUTORS = ("process", "slurm")
+# Executor -> how many trials at a time where --workers does not say.
+_EXECUTORS = {"process": 1, "population": 16, "slurm": 1}
 _FOLDER = app.ROOT / "configs" / "sweeps"
 
 
@@ -41,7 +43,7 @@ def main(argv: list[str]) -> None:
             if known and not book.finished():
                 preflight.check(sweep)  # this machine may lack what another one had
             with display.Display(book, quiet=options.quiet) as shown:
-                finished = _run(options, argv, book, shown.refresh)
+                finished = _run(options, argv, book, shown)
             _end(book, where, finished, options)
 
 
@@ -51,7 +53,7 @@ def _parser():
     add("--sweep", required=True, help="configs/sweeps/<name>.py, or just <name>")
     add("--workdir", help="folder of the sweep; default runs/sweep_<name>")
     add("--executor", default="process", help=" | ".join(_EXECUTORS))
-    add("--workers", type=int, default=1, help="trials at a time; default 1")
+    add("--workers", type=int, help="trials at a time; default 1, of a population 16")
     add("--storage", default="", help="database URL; default a file in the workdir")
     add("--slurm", default="", help="key=value,… of submitit's executor")
     add("--json", action="store_true", help="one JSON object as the last line")
@@ -69,6 +71,8 @@ def _specify(options, config_argv: list[str]):
         raise ValueError(
             f"unknown --executor={options.executor}; use one of {', '.join(_EXECUTORS)}"
         )
+    if options.workers is None:
+        options.workers = _EXECUTORS[options.executor]
     if options.workers < 1:
         raise ValueError(f"--workers must be at least 1, got {options.workers}")
     if any(argument.lstrip("-").startswith("config=") for argument in config_argv):
@@ -118,7 +122,7 @@ def _describe(name: str) -> dict:
     return description | {"name": description["name"] or file.stem}
 
 
-def _run(options, argv: list[str], book, watch) -> bool:
+def _run(options, argv: list[str], book, shown) -> bool:
     if options.executor == "slurm":
         from research.sweeps import slurm
 
@@ -129,11 +133,22 @@ def _run(options, argv: list[str], book, watch) -> bool:
             [sys.executable, __file__, *kept],
             workers=options.workers,
             parameters=slurm.read_parameters(options.slurm),
-            watch=watch,
+            watch=shown.refresh,
+        )
+    if options.executor == "population":
+        from research.sweeps import population
+        from research.training import programs
+
+        programs.enable_compile_cache()
+        return population.run(
+            book,
+            members_at_once=options.workers * book.sweep.seeds,
+            watch=shown.refresh,
+            say=shown.say,
         )
     from research.sweeps import process
 
-    return process.run(book, workers=options.workers, watch=watch)
+    return process.run(book, workers=options.workers, watch=shown.refresh)
 
 
 def _end(book, where: pathlib.Path, finished: bool, options) -> None:

@@ -103,7 +103,6 @@ def _of_seed(entry: tables.Entry, seed: Mapping) -> list[str]:
     found = []
     if seed["train_examples"] is not None:
         config = ConfigDict(entry.evidence["config"])
-        config.checkpoint.setdefault("every", 0)
         total = settings.plan(config, seed["train_examples"]).total
         if total != seed["total"]:
             found.append(
@@ -141,8 +140,8 @@ def _of_page(root: pathlib.Path, file: pathlib.Path, text: str | None) -> list[s
     for name in sorted(set(re.findall(r"results/(\w+)\.json", shown))):
         if not evidence.file_of(root, name).exists():
             found.append(
-                f"{file.name} shows results/{name}.json, which is not there; restore it "
-                "or run scripts/reproduce.py --write"
+                f"{file.name} shows results/{name}.json, which is not there; restore "
+                "it or run scripts/reproduce.py --write"
             )
     has, wants = shown.splitlines(), text.splitlines()
     for number, (line, right) in enumerate(zip(has, wants, strict=False), 1):

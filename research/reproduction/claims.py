@@ -142,7 +142,8 @@ def judge(claim: Claim, seeds: Sequence[Mapping]) -> Verdict:
         return Verdict(kind, f"nothing published to compare with; {count}", reached)
     words, kind = compare(claim, statistics.fmean(values))
     if len(values) < claim.seeds:
-        return Verdict("incomplete", f"incomplete, {count}; so far {words}", reached)
+        so_far = "within the tolerance" if kind == "reproduced" else words
+        return Verdict("incomplete", f"incomplete, {count}; so far {so_far}", reached)
     return Verdict(kind, words, reached)
 
 

@@ -9,6 +9,7 @@ was not recorded is null. "seal" hashes all else, so that no digit changes unnot
 import hashlib
 import json
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 
 from ml_collections import ConfigDict
@@ -63,8 +64,17 @@ def read(file: pathlib.Path) -> dict:
 
 
 def write(file: pathlib.Path, values: Mapping) -> None:
-    """Seals and stores evidence, whole or not at all."""
-    workdir.write_json(file, dict(values) | {"seal": seal(values)})
+    """Seals and stores evidence, whole or not at all; a list of numbers is a line."""
+    text = json.dumps(dict(values) | {"seal": seal(values)}, indent=1)
+    text = re.sub(r'\[\s+([^][{}"]*?)\s+\]', _one_line, text)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(file.name + ".new")
+    new.write_text(text + "\n", encoding="utf-8")
+    new.replace(file)
+
+
+def _one_line(match: re.Match) -> str:
+    return f"[{' '.join(match[1].split())}]"
 
 
 def seal(values: Mapping) -> str:

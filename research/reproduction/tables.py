@@ -148,7 +148,7 @@ def _seeds(entry: Entry) -> str:
             f"{seed['best_step']:,} of {seed['total']:,}",
             _time(seed["training_seconds"]),
             _hardware(seed["environment"]),
-            (seed["starts"][-1]["commit"] or "unknown")[:10],
+            _commit(seed["starts"][-1]),
         )
         for seed in entry.seeds
     ]
@@ -158,6 +158,11 @@ def _seeds(entry: Entry) -> str:
         *("training time", "hardware", "commit"),
     )
     return _table(head, rows)
+
+
+def _commit(start: dict) -> str:
+    changes = " + changes" if start["uncommitted"] not in (None, "not recorded") else ""
+    return (start["commit"] or "unknown")[:10] + changes
 
 
 def _time(seconds: float | None) -> str:

@@ -32,6 +32,13 @@ class Display:
         if self._live:
             self._live.stop()
 
+    def say(self, line: str) -> None:
+        """Prints a line, above the table where there is one."""
+        if self._live:
+            self._live.console.print(line, highlight=False, markup=False)
+        elif not self._quiet:
+            print(line, flush=True)
+
     def refresh(self, now: bool = False) -> None:
         """Shows what has changed, at most once a second unless it must be `now`."""
         if self._quiet or (not now and time.monotonic() - self._last < _EVERY):

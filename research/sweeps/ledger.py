@@ -84,11 +84,11 @@ class Ledger:
         """Takes a trial that waits, or a new one; None where there is neither now."""
         with self._lock(self.sweep.name):
             trials = self._trials()
-            for frozen in self._watch.orphans(trials):
+            orphans = self._watch.orphans(trials)
+            for frozen in orphans:
                 self._put_back(frozen._trial_id, _record(frozen))
-            waiting = [
-                t.number for t in self._trials() if t.state == TrialState.WAITING
-            ]
+            waiting = [t.number for t in trials if t.state == TrialState.WAITING]
+            waiting = sorted([*waiting, *(t.number for t in orphans)])
             if not waiting and len(trials) >= self.sweep.trials:
                 return None
             number = waiting[0] if waiting else len(trials)

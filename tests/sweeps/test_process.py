@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -68,39 +67,34 @@ def test_workers_killed_at_random_moments_lose_and_double_nothing(
     quiet = ledger.Ledger(sweep, tmp_path / "quiet")
     assert process.run(quiet, workers=2, start=start_fake())
 
-    alive, kills, over = [], [0], threading.Event()
+    alive, kills, chance = [], [], random.Random(0)
     fake = start_fake(FAKE_SECONDS=0.03)
 
     def start(index, workers):
         alive.append(fake(index, workers))
         return alive[-1]
 
-    def killer():
-        chance = random.Random(0)
-        while not over.wait(chance.uniform(0.1, 0.5)):
-            ready = [h for h in alive if h.trial is not None and h._ended is None]
-            if ready and kills[0] < 12:
-                os.kill(chance.choice(ready).process.pid, signal.SIGKILL)
-                kills[0] += 1
+    def watch():  # after every evaluation; the workers are anywhere meanwhile
+        busy = [handle for handle in alive if handle.trial and not handle._ended]
+        if busy and len(kills) < 12 and chance.random() < 0.3:
+            time.sleep(chance.uniform(0, 0.05))
+            kills.append(chance.choice(busy).process.pid)
+            os.kill(kills[-1], signal.SIGKILL)
 
-    thread = threading.Thread(target=killer)
-    thread.start()
-    try:
-        book = ledger.Ledger(sweep, tmp_path / "killed")
-        assert process.run(book, workers=3, start=start)
-    finally:
-        over.set()
-        thread.join()
+    book = ledger.Ledger(sweep, tmp_path / "killed")
+    assert process.run(book, workers=3, watch=watch, start=start)
     rows = book.rows()
     failures = [reason for row in rows for reason in row["failures"]]
-    assert kills[0] >= 4 and 0 < len(failures) <= kills[0]
+    assert 5 <= len(kills) <= 12 and 0 < len(failures) <= len(kills)
     assert set(failures) == {"its process was ended by SIGKILL (out of memory?)"}
     assert [row["number"] for row in rows] == list(range(10))
     assert [row["state"] for row in rows] == ["complete"] * 10
     for killed, undisturbed in zip(rows, quiet.rows(), strict=True):
         for key in ("params", "value", "evaluations"):
             assert killed[key] == undisturbed[key]
-    assert sum(_starts(tmp_path / "killed", 10)) == 10 + len(failures)
+        assert killed["attempts"] == 1 + len(killed["failures"])
+    # A worker may be killed before it has begun what it was sent.
+    assert 10 <= sum(_starts(tmp_path / "killed", 10)) <= 10 + len(failures)
 
 
 def _command(folder):

@@ -179,7 +179,7 @@ def test_a_mistake_in_the_file_is_one_sentence(keys, sentence, tmp_path):
         ),
         (
             ["--sweep=lenet_digits", "--executor=threads"],
-            "unknown --executor=threads; use one of process, slurm",
+            "unknown --executor=threads; use one of process, population, slurm",
         ),
         (
             ["--sweep=lenet_digits", "--workers=0"],

@@ -1,0 +1,137 @@
+"""The benchmark's networks in plain PyTorch, of the same parameters as ours."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+def lenet() -> nn.Module:
+    """Builds our lenet/modern: 61,706 parameters."""
+    return nn.Sequential(
+        nn.ZeroPad2d(2),
+        *(nn.Conv2d(1, 6, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+        *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU()),
+        nn.Linear(84, 10),
+    )
+
+
+def mlp() -> nn.Module:
+    """Builds our mlp/512-512: 669,706 parameters."""
+    return nn.Sequential(
+        *(nn.Flatten(), nn.Linear(784, 512), nn.ReLU(), nn.Dropout(0.2)),
+        *(nn.Linear(512, 512), nn.ReLU(), nn.Dropout(0.2), nn.Linear(512, 10)),
+    )
+
+
+def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
+
+
+class _Residual(nn.Module):
+    def __init__(self, branch: nn.Module, shortcut: nn.Module):
+        super().__init__()
+        self.branch, self.shortcut = branch, shortcut
+
+    def forward(self, x):
+        return functional.relu(self.branch(x) + self.shortcut(x))
+
+
+class _Padding(nn.Module):
+    """Shortcut without parameters: every second pixel, zeros for new channels."""
+
+    def __init__(self, missing: int):
+        super().__init__()
+        self.sides = (0, 0, 0, 0, missing // 2, missing // 2)
+
+    def forward(self, x):
+        return functional.pad(x[:, :, ::2, ::2], self.sides)
+
+
+def _bottleneck(inputs: int, width: int, stride: int) -> nn.Module:
+    outputs, shortcut = 4 * width, nn.Identity()
+    if stride > 1 or inputs != outputs:
+        shortcut = nn.Sequential(
+            _conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs)
+        )
+    branch = nn.Sequential(
+        *(_conv(inputs, width, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)),
+        *(_conv(width, width, 3, stride), nn.BatchNorm2d(width), nn.ReLU(inplace=True)),
+        *(_conv(width, outputs, 1), nn.BatchNorm2d(outputs)),
+    )
+    return _Residual(branch, shortcut)
+
+
+def resnet50() -> nn.Module:
+    """Builds our resnet/50: 25,557,032 parameters."""
+    layers = [_conv(3, 64, 7, 2), nn.BatchNorm2d(64), nn.ReLU(inplace=True)]
+    layers.append(nn.MaxPool2d(3, 2, 1))
+    inputs = 64
+    for stage, blocks in enumerate((3, 4, 6, 3)):
+        width = 64 * 2**stage
+        for block in range(blocks):
+            stride = 2 if stage and not block else 1
+            layers.append(_bottleneck(inputs, width, stride))
+            inputs = 4 * width
+    return nn.Sequential(
+        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2048, 1000)
+    )
+
+
+def resnet20() -> nn.Module:
+    """Builds our resnet/20: 269,722 parameters."""
+    layers = [_conv(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(inplace=True)]
+    inputs = 16
+    for width in (16, 32, 64):
+        for block in range(3):
+            stride = 2 if width > 16 and not block else 1
+            branch = nn.Sequential(
+                *(_conv(inputs, width, 3, stride), nn.BatchNorm2d(width)),
+                *(nn.ReLU(inplace=True), _conv(width, width, 3), nn.BatchNorm2d(width)),
+            )
+            shortcut = _Padding(width - inputs) if stride > 1 else nn.Identity()
+            layers.append(_Residual(branch, shortcut))
+            inputs = width
+    return nn.Sequential(
+        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)
+    )
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = (nn.LayerNorm(width, eps=1e-6) for _ in range(2))
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+
+    def forward(self, z):
+        b, n, d = z.shape
+        y = self.qkv(self.norm1(z)).view(b, n, 3, self.heads, d // self.heads)
+        q, k, v = y.permute(2, 0, 3, 1, 4)
+        y = functional.scaled_dot_product_attention(q, k, v)
+        z = z + self.out(y.transpose(1, 2).reshape(b, n, d))
+        return z + self.mlp(self.norm2(z))
+
+
+class _ViT(nn.Module):
+    def __init__(self, patch: int, width: int, depth: int, heads: int, tokens: int):
+        super().__init__()
+        self.embed = nn.Conv2d(3, width, patch, patch)
+        self.token = nn.Parameter(torch.zeros(1, 1, width))
+        self.position = nn.Parameter(0.02 * torch.randn(1, tokens + 1, width))
+        self.blocks = nn.Sequential(*(_Block(width, heads) for _ in range(depth)))
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.head = nn.Linear(width, 1000)
+
+    def forward(self, x):
+        z = self.embed(x).flatten(2).transpose(1, 2)
+        z = torch.cat([self.token.expand(len(z), -1, -1), z], dim=1)
+        return self.head(self.norm(self.blocks(z + self.position)[:, 0]))
+
+
+def vit_s16() -> nn.Module:
+    """Builds our vit/S/16 for 224x224 images: 22,050,664 parameters."""
+    return _ViT(patch=16, width=384, depth=12, heads=6, tokens=196)

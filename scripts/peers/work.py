@@ -1,0 +1,60 @@
+"""What the benchmark times: workloads, and which contenders run each."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """One workload: a model, a batch, and training or inference.
+
+    Attributes:
+      model: file in research/models.
+      variant: of its table.
+      batch: examples per step.
+      steps: per turn of the benchmark.
+      image: shape of one example.
+      classes: number of labels.
+      optimizer: name in our configs: "momentum" or "adamw".
+      rate: learning rate.
+      train: a training step; otherwise logits only.
+      loop: the loop and PyTorch's DataLoader, on MNIST-sized data, compete as well.
+    """
+
+    model: str
+    variant: str
+    batch: int
+    steps: int
+    image: tuple[int, int, int] = (224, 224, 3)
+    classes: int = 1000
+    optimizer: str = "momentum"
+    rate: float = 0.01
+    train: bool = True
+    loop: bool = False
+
+    @property
+    def contenders(self) -> tuple[str, ...]:
+        """Names of those that run; the first is what the others are compared with."""
+        if self.loop:
+            return ("loop", "step", "dataloader", "eager", "fused", "compiled")
+        if self.model == "resnet":
+            return ("step", "native", *PLAIN, *(f"{c}_nhwc" for c in PLAIN))
+        return ("step", "native", *PLAIN)
+
+
+PLAIN = ("eager", "compiled")
+
+_MNIST = dict(image=(28, 28, 1), classes=10, loop=True)
+
+# Named <builder in networks.py>[_<what differs>].
+WORK = {
+    "lenet": Work("lenet", "modern", 64, 300, **_MNIST),
+    "mlp": Work("mlp", "512-512", 128, 300, **_MNIST),
+    "resnet20": Work("resnet", "20", 128, 3, (32, 32, 3), 10),
+    "resnet50": Work("resnet", "50", 16, 1),
+    "resnet50_predict1": Work("resnet", "50", 1, 10, train=False),
+    "resnet50_predict8": Work("resnet", "50", 8, 2, train=False),
+    "vit_s16": Work("vit", "S/16", 16, 1, optimizer="adamw", rate=1e-3),
+    "vit_s16_predict8": Work("vit", "S/16", 8, 2, train=False),
+}
+MOMENTUM, DECAY = 0.9, 0.01
+EXAMPLES = 16_384  # of the data that a loop reads
