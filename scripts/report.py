@@ -1,6 +1,10 @@
 """Makes the page of a run again, at any time: also of one that goes on or was broken.
 
 python scripts/report.py --workdir=runs/lenet_digits
+python scripts/report.py compare runs/a runs/b …     config, code, environment, metrics
+    over seeds, curves; and where two runs of one config and seed part
+… --page=FILE.html       where the page of a comparison goes; default comparison.html
+                         beside the first run
 """
 
 import sys
@@ -15,12 +19,39 @@ from scripts import app
 
 def main(argv: list[str]) -> None:
     parser = app.parser(__doc__)
-    parser.add_argument("--workdir", required=True, help="run directory")
-    options = parser.parse_args(argv)
+    parser.add_argument("what", nargs="*", help="nothing, or: compare RUN_A RUN_B …")
+    parser.add_argument("--workdir", help="run directory")
+    parser.add_argument("--page", help="compare: the page to write")
+    options, rest = app.parse(parser, argv)
+    if rest:
+        parser.error(f"a report takes no config, got {' '.join(rest)}")
     with app.one_sentence_errors():
+        if options.what:
+            _compare(options)
+            return
+        if not options.workdir:
+            raise ValueError(
+                "give --workdir=RUN for its page, or: compare RUN_A RUN_B …"
+            )
         from research.reports import run
 
         print(run.write(pathlib.Path(options.workdir)))
+
+
+def _compare(options) -> None:
+    first, *folders = options.what
+    if first != "compare":
+        raise ValueError(
+            f"unknown command {first!r}; use: compare RUN_A RUN_B …, or --workdir=RUN"
+        )
+    from research.reports import comparison, comparison_page
+
+    runs = comparison.read([pathlib.Path(folder) for folder in folders])
+    beside = runs[0].folder.parent / "comparison.html"
+    parted = comparison.divergences(runs)
+    page = comparison_page.write(runs, parted, pathlib.Path(options.page or beside))
+    print(comparison_page.text(runs, parted))
+    print(f"\npage: {page}")
 
 
 if __name__ == "__main__":

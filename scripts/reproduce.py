@@ -95,7 +95,7 @@ def _list(root: pathlib.Path) -> None:
 def _data(config) -> str:
     """Says which data a config reads, and whether more has to be said."""
     from research.data import splits
-    from research.training import experiment
+    from research.training import experiment, fields
 
     data = config.data
     try:
@@ -103,7 +103,7 @@ def _data(config) -> str:
         options = {
             key: value
             for key, value in data.items()
-            if key not in experiment.FRAMEWORK_KEYS["data"]
+            if key not in fields.FRAMEWORK_KEYS["data"]
         }
         splits.open_splits(
             experiment.lookup.module("data", data.name),
@@ -208,6 +208,11 @@ def _reproduce(options, config_argv, root: pathlib.Path) -> None:
 
     name = pathlib.Path(options.name.partition(":")[0]).stem
     config = _machine_config(options.name, config_argv)
+    if name not in app.config_names():
+        raise ValueError(
+            f"{options.name} lies outside of configs/, where claims are kept; move it "
+            "there"
+        )
     claim = claims.read(config.to_dict(), name)
     if claim is None:
         raise ValueError(
@@ -262,6 +267,7 @@ def _train(config, seeds, folder, deadline, command, values, file) -> dict:
         print(f"seed {number} in {place}", flush=True)
         finished, step, record = training.train(run, place, deadline, command, _test)
         if record is not None:
+            _check_measured(record, config.claim.metric)
             values = evidence.add(values, record)
             evidence.write(file, values)
         elif not values["seeds"]:
@@ -274,6 +280,19 @@ def _train(config, seeds, folder, deadline, command, values, file) -> dict:
             print(f"stopped at step {step}; the same command goes on from there")
             break
     return values
+
+
+def _check_measured(record: dict, metric: str) -> None:
+    from research.reproduction import claims
+
+    measured = record["metrics"] or record["validation"]
+    split, _, name = metric.partition("/")
+    wanted = metric if record["finished"] else f"validation/{name}"
+    if claims.value(measured, wanted) is None:
+        raise ValueError(
+            f"config.claim.metric={metric!r} is nothing that the task measures; use "
+            f"{split}/ and one of {', '.join(k.partition('/')[2] for k in measured)}"
+        )
 
 
 def _test(folder: pathlib.Path) -> None:

@@ -37,6 +37,8 @@ def main(argv: list[str]) -> None:
 
         known = folder.known(where, sweep)
         if not known:
+            if not options.quiet:
+                print(f"checking {sweep.name}: space, data and models", flush=True)
             preflight.check(sweep)
         with ledger.Ledger(sweep, where, options.storage) as book:
             folder.claim(where, sweep)

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -50,15 +51,41 @@ def test_help_comes_in_under_two_seconds(script, tmp_path):
     assert done.stdout.startswith(f"usage: {script}.py")
 
 
+@pytest.fixture(scope="module")
+def forked():
+    """Runs scripts in forks of one process; see tests/driver.py."""
+    driver = subprocess.Popen(
+        [sys.executable, str(app.ROOT / "tests" / "driver.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def run(cwd, *commands, kill_after=None):
+        commands = [list(map(str, command)) for command in commands]
+        job = {"cwd": str(cwd), "commands": commands, "kill_after": kill_after}
+        driver.stdin.write(json.dumps(job) + "\n")
+        driver.stdin.flush()
+        return json.loads(driver.stdout.readline())
+
+    yield run
+    driver.stdin.close()
+    driver.stdout.close()
+    driver.wait(timeout=30)
+
+
 @pytest.mark.parametrize("name", app.config_names())
-def test_every_config_trains_evaluates_and_reports_in_its_quick_form(name, tmp_path):
+def test_every_config_is_killed_resumes_evaluates_and_reports(name, tmp_path, forked):
     folder = tmp_path / "run"
     argv = (f"--config={name}:quick", "--config.train.steps=4", f"--workdir={folder}")
-    done = start("train", *argv, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    done = start("evaluate", f"--workdir={folder}", "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    metrics = json.loads(done.stdout.splitlines()[-1])
+    train = ("train", *argv, "--config.checkpoint.every=2")
+    assert forked(tmp_path, train, kill_after=2)["status"] == -signal.SIGKILL
+    evaluate = ("evaluate", f"--workdir={folder}", "--json")
+    done = forked(tmp_path, train, evaluate)
+    assert done["status"] == 0, done["output"]
+    starts = json.loads((folder / "environment.json").read_text())
+    assert [start["from_step"] for start in starts] == [0, 2]
+    metrics = json.loads(done["output"].splitlines()[-1])
     assert set(metrics) >= {"test/loss", "test/accuracy"}
     page = (folder / "report.html").read_text()
     assert "test/accuracy" in page or "accuracy" in page

@@ -12,6 +12,7 @@ from research.sweeps import table
 _ENOUGH = 4
 _BEST = 10  # trials in the first table
 _COLOURED = 3  # best trials that have a colour of their own
+_LINES = 300  # trials drawn as lines at most, the best and the latest of the others
 
 
 def write(ledger, folder: pathlib.Path) -> pathlib.Path:
@@ -153,14 +154,14 @@ def _plots(rows, best, sweep, weights: dict) -> str:
     """Draws importance, learning curves, history and one slice per parameter."""
     share = page.is_share(sweep.metric)
     styles = _styles(best)
-    behind = sorted(rows, key=lambda row: styles.get(row["number"], "s0") != "s0")
+    behind = sorted(rows, key=lambda row: row["number"] in styles)
     lines = [
         (
             [(int(k), v) for k, v in row["evaluations"].items() if math.isfinite(v)],
             styles.get(row["number"], "s0"),
             _told(row, sweep),
         )
-        for row in behind
+        for row in behind[-_LINES:]
     ]
     legend = [
         (styles[row["number"]], f"trial {row['number']}") for row in best[:_COLOURED]
@@ -206,7 +207,7 @@ def _parallel(rows, best, sweep) -> str:
     keys = sweep.space.keys()
     logs = [_is_log(axis) for axis in sweep.space.axes for _ in axis.keys]
     seen = [row for row in rows if _reached(row) is not None]
-    seen.sort(key=lambda row: styles.get(row["number"], "s0") != "s0")
+    seen.sort(key=lambda row: row["number"] in styles)
     trials = [
         (
             [row["params"].get(key) for key in keys],
@@ -214,7 +215,7 @@ def _parallel(rows, best, sweep) -> str:
             styles.get(row["number"], "s0"),
             _told(row, sweep),
         )
-        for row in seen
+        for row in seen[-_LINES:]
     ]
     return sweep_figures.parallel(keys, trials, logs, page.is_share(sweep.metric))
 

@@ -131,10 +131,10 @@ def judge(claim: Claim, seeds: Sequence[Mapping]) -> Verdict:
       claim: what is claimed.
       seeds: of the evidence; those that are not finished never count as reached.
     """
-    complete = [seed for seed in seeds if seed["finished"]]
-    if not complete:
+    found = [value(seed["metrics"], claim.metric) for seed in seeds if seed["finished"]]
+    values = [each for each in found if each is not None]
+    if not values:
         return _partial(claim, seeds)
-    values = [value(seed["metrics"], claim.metric) for seed in complete]
     reached = spread(claim, values)
     count = f"{len(values)} of {claim.seeds} seeds"
     if claim.published is None:
@@ -175,7 +175,7 @@ def _partial(claim: Claim, seeds: Sequence[Mapping]) -> Verdict:
         return Verdict("not run", "not run", "not run")
     told = []
     for seed in seeds:
-        done = f"partial run at {share_done(seed):.0%} of the schedule"
+        done = f"partial run at {100 * share_done(seed):.0f} % of the schedule"
         metric = f"validation/{claim.metric.partition('/')[2]}"
         measured = value(seed["validation"], metric)
         if measured is not None:

@@ -14,12 +14,13 @@ from collections.abc import Mapping, Sequence
 
 from ml_collections import ConfigDict
 
-from research.reports import evaluations, figures
+from research.reports import figures
 from research.reproduction import matching
 from research.training import settings, tracking, workdir
 
 FORMAT = 1
 REPRODUCTION = "reproduction"
+TESTED = "tested.json"  # in a run directory: its evaluation on the test split
 REHEARSAL = "rehearsal"  # of a quick or synthetic form: never a result
 _POINTS = 40  # of a curve
 _ROWS = 3  # of metrics.jsonl that are kept whole, from its beginning
@@ -122,7 +123,7 @@ def of_run(folder: pathlib.Path, command: str, opening: Mapping | None) -> dict 
     """Makes the record of one seed from its run directory.
 
     Args:
-      folder: the run directory; finished runs were evaluated on "test".
+      folder: the run directory; `TESTED` in it has what the test split gave.
       command: what to type to make it again.
       opening: of `opening.record`.
 
@@ -136,9 +137,10 @@ def of_run(folder: pathlib.Path, command: str, opening: Mapping | None) -> dict 
     evaluated = [row for row in rows if config["checkpoint"]["metric"] in row]
     if not evaluated:
         return None
-    tests = [e for e in evaluations.read(folder) if e["split"] == "test"]
-    step = max(row["step"] for row in rows)
-    finished = step >= total and bool(tests)
+    step, test = max(row["step"] for row in rows), None
+    if (folder / TESTED).exists():
+        test = workdir.read_json(folder / TESTED)
+    finished = step >= total and test is not None
     best = _best(evaluated, config["checkpoint"])
     starts = workdir.read_json(folder / "environment.json")
     record = {
@@ -147,10 +149,10 @@ def of_run(folder: pathlib.Path, command: str, opening: Mapping | None) -> dict 
         "step": step,
         "total": total,
         "train_examples": count,
-        "best_step": tests[0]["step"] if finished else best["step"],
-        "checkpoint": tests[0]["checkpoint"] if finished else None,
-        "test_examples": tests[0]["examples"] if finished else None,
-        "metrics": tests[0]["metrics"] if finished else {},
+        "best_step": test["step"] if finished else best["step"],
+        "checkpoint": test["checkpoint"] if finished else None,
+        "test_examples": test["examples"] if finished else None,
+        "metrics": test["metrics"] if finished else {},
         "validation": {k: v for k, v in best.items() if k.startswith("validation/")},
         "curves": curves(rows),
         "log": [_timeless(row) for row in rows if "train/loss" in row][:_ROWS],

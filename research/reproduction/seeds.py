@@ -24,20 +24,31 @@ def train(
       deadline: when to stop, with a checkpoint.
       command: what to type to make the run again.
       test: measures the best checkpoint of a run directory on the test split, and
-        stores that in it; not called where that is stored already.
+        stores that as its evaluation; called once per run.
 
     Returns:
       (whether the run is finished, steps made, its record or None where nothing was
       evaluated yet)
     """
+    if (folder / evidence.TESTED).exists():
+        workdir.claim(folder, config.to_dict())
+        record = _record(config, folder, command)
+        return True, record["step"], record
     with deadline.stopping():
         outcome = loop.train(config, folder, list(command[1:]))
-    if not outcome["finished"]:
-        run_report.write(folder)
-    elif not (folder / "evaluation" / "test.json").exists():
+    if outcome["finished"]:
         test(folder)
-    record = evidence.of_run(folder, shlex.join(command), _opening(config, folder))
+        # A copy: whoever evaluates the run again overwrites the original.
+        measured = workdir.read_json(folder / "evaluation" / "test.json")
+        workdir.write_json(folder / evidence.TESTED, measured)
+    else:
+        run_report.write(folder)
+    record = _record(config, folder, command)
     return outcome["finished"], outcome["step"], record
+
+
+def _record(config, folder: pathlib.Path, command: Sequence[str]) -> dict | None:
+    return evidence.of_run(folder, shlex.join(command), _opening(config, folder))
 
 
 def _opening(config, folder: pathlib.Path) -> dict:

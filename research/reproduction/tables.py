@@ -142,8 +142,8 @@ def _seeds(entry: Entry) -> str:
         (
             str(seed["seed"]),
             claim.text(claims.value(seed["metrics"], claim.metric))
-            if seed["finished"]
-            else f"not read: {claims.share_done(seed):.0%} of the schedule",
+            if claims.share_done(seed) == 1
+            else f"not read: {100 * claims.share_done(seed):.0f} % of the schedule",
             claim.text(claims.value(seed["validation"], validation)),
             f"{seed['best_step']:,} of {seed['total']:,}",
             _time(seed["training_seconds"]),

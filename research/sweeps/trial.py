@@ -39,6 +39,9 @@ def run(trial: Trial, report: Callable[[int, float], str]) -> Outcome:
             for step, value in evaluations(folder, trial.metric).items()
             if math.isfinite(value)
         }
+        if evaluated:  # a kill may have come between its evaluation and the report
+            said(len(evaluated), evaluated[max(evaluated)])
+            said.word = "go"  # the next one decides
         try:
             result = _train(trial, ConfigDict(config), folder, evaluated, said)
         except FloatingPointError as error:

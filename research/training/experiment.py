@@ -1,7 +1,6 @@
 """Builds what a config describes: data, model, optimizer, task."""
 
 import dataclasses
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,35 +13,7 @@ from research import lookup
 from research.data import augment, cache, pipeline, preprocess, source, splits
 from research.models import layers
 from research.tasks import gradient
-from research.training import depth, optimizers, schedules, settings, state
-
-# Keys of the open groups that the framework itself reads (configs/base.py); all others
-# are fields of what `name` names.
-FRAMEWORK_KEYS = {
-    "model": {"name", "variant", "dtype", "kernels"},
-    "task": {"name"},
-    "data": {
-        "name", "path", "batch_size", "eval_batch_size", "holdout", "pad", "mean",
-        "std", "placement", "cache", "cache_limit", "workers",
-    },
-}  # fmt: skip
-
-
-# Numbers that one compiled program can take as arguments. They enter sums and products
-# only; whether one is zero may decide what is computed.
-TRACEABLE = (
-    "optimizer.learning_rate",
-    "optimizer.weight_decay",
-    "optimizer.momentum",
-    "optimizer.b1",
-    "optimizer.b2",
-    "optimizer.eps",
-    "optimizer.clip_norm",
-    "schedule.end_factor",
-    "schedule.factor",
-    "task.label_smoothing",
-    "model.dropout",
-)
+from research.training import depth, fields, optimizers, schedules, settings, state
 
 
 @dataclass(frozen=True)
@@ -138,7 +109,7 @@ def assemble(config, spec: source.Spec, plan: settings.Plan) -> Experiment:
     """Builds an experiment from a checked config, in which numbers may be traced.
 
     Args:
-      config: a whole config; TRACEABLE values of it may be traced.
+      config: a whole config; the values of fields.TRACEABLE may be traced.
       spec: of its data.
       plan: of the run.
     """
@@ -157,7 +128,7 @@ def assemble(config, spec: source.Spec, plan: settings.Plan) -> Experiment:
         freeze=config.optimizer.freeze,
     )
     task_module = lookup.module("tasks", config.task.name)
-    fields = _own_fields(config.task, "task", keyword_fields(task_module.build))
+    own = fields.own(config.task, "task", fields.of_function(task_module.build))
 
     scale = {key: config.data[key] for key in ("pad", "mean", "std")}
     augmentation = augment.make(config.augment, spec, scale["mean"], scale["pad"])
@@ -169,7 +140,7 @@ def assemble(config, spec: source.Spec, plan: settings.Plan) -> Experiment:
             plan=plan,
             model=model,
             schedule=schedule,
-            task=task_module.build(model, tx, options, **fields),
+            task=task_module.build(model, tx, options, **own),
             preprocess=preprocess.make(**scale),
             preprocess_train=preprocess.make(**scale, augment=augmentation),
             augment=augmentation,
@@ -227,9 +198,9 @@ def build_model(config, spec: source.Spec):
         for field in dataclasses.fields(module.build(config.variant))
         if field.init and field.name not in ("parent", "name")
     }
-    fields = _own_fields(config, "model", known)
+    chosen = fields.own(config, "model", known)
     if spec.num_classes and "num_classes" in known:
-        asked = fields.setdefault("num_classes", spec.num_classes)
+        asked = chosen.setdefault("num_classes", spec.num_classes)
         if asked != spec.num_classes:
             raise ValueError(
                 f"config.model.num_classes={asked}, but the data has "
@@ -239,7 +210,7 @@ def build_model(config, spec: source.Spec):
         config.variant,
         dtype=jnp.dtype(config.dtype),
         kernels=config.kernels,
-        **fields,
+        **chosen,
     )
 
 
@@ -282,44 +253,7 @@ def check_data_fields(config) -> None:
 
 def _source(group) -> tuple:
     module = lookup.module("data", group.name)
-    return module, _own_fields(group, "data", keyword_fields(module.load))
-
-
-def keyword_fields(function) -> dict:
-    """Lists what a task's `build` or a source's `load` takes: name -> type."""
-    parameters = inspect.signature(function).parameters.values()
-    return {p.name: p.annotation for p in parameters if p.kind is p.KEYWORD_ONLY}
-
-
-def _own_fields(group, title: str, known: dict) -> dict:
-    """Returns the keys of a group that are not the framework's, checked.
-
-    Raises:
-      ValueError: a key that is neither, or a value of another type.
-    """
-    framework = FRAMEWORK_KEYS[title]
-    fields = {k: v for k, v in group.to_dict().items() if k not in framework}
-    for name, value in fields.items():
-        if name not in known:
-            what = f"key in config.{title} ({title} {group.name!r})"
-            raise ValueError(lookup.unknown(what, name, sorted({*known, *framework})))
-        wanted = known[name]
-        if wanted in (int, float, bool, str) and not _fits(value, wanted):
-            raise ValueError(
-                f"config.{title}.{name} must be {wanted.__name__}, got {value!r}; "
-                "correct it"
-            )
-    return fields
-
-
-def _fits(value, wanted: type) -> bool:
-    if isinstance(value, jax.Array):  # traced
-        return True
-    if wanted is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if wanted is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, wanted)
+    return module, fields.own(group, "data", fields.of_function(module.load))
 
 
 def spec_to_json(spec: source.Spec, train_examples: int) -> dict:

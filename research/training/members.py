@@ -1,7 +1,7 @@
 """Trains many runs of equal shapes with one compiled program.
 
 The runs ("members") differ in their seed and in numbers that the program takes as
-arguments (`experiment.TRACEABLE`), so that none of them compiles anything of its own.
+arguments (`fields.TRACEABLE`), so that none of them compiles anything of its own.
 Two forms, equal in result: "vmap" stacks the members on a leading axis and updates all
 in one call; "interleave" calls the same program for one member after another.
 """
@@ -17,7 +17,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from research.data import pipeline, source
-from research.training import experiment, programs, settings, tracking
+from research.training import experiment, fields, programs, settings, tracking
 
 FORMS = ("vmap", "interleave")
 
@@ -27,7 +27,7 @@ def signature(config: dict) -> str:
     config = copy.deepcopy(config)
     for key in ("seed", *settings.MACHINE_KEYS):
         _set(config, key, None)
-    for key in experiment.TRACEABLE:
+    for key in fields.TRACEABLE:
         value = _get(config, key)
         if value is not None:
             _set(config, key, bool(value))  # zero switches something off
@@ -61,9 +61,7 @@ class Members:
         ]
         self.plan = self.experiments[0].plan
         self._varied = [
-            key
-            for key in experiment.TRACEABLE
-            if len({_get(c, key) for c in configs}) > 1
+            key for key in fields.TRACEABLE if len({_get(c, key) for c in configs}) > 1
         ]
         self._names = {}
         self._compile()

@@ -37,13 +37,18 @@ def train(trial, connection) -> Outcome:
         return Outcome("failed", reason="OSError: planted")
     if mode == "nan" and rate > 0.01:
         return Outcome("diverged", reason="the loss became nan at step 3")
+    if done:  # its report may have been lost
+        connection.send(("evaluation", done, objective(rate, done)))
+        connection.recv()
     for evaluation in range(done + 1, EVALUATIONS + 1):
         time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
         place.with_suffix(".new").write_text(str(evaluation))
         place.with_suffix(".new").replace(place)
         connection.send(("evaluation", evaluation, objective(rate, evaluation)))
-        if connection.recv() != "go":
-            return Outcome("pruned", steps=evaluation, seconds=0.1)
+        word = connection.recv()
+        if word != "go":
+            state = "pruned" if word == "prune" else "stopped"
+            return Outcome(state, steps=evaluation, seconds=0.1)
     value = objective(rate, EVALUATIONS)
     return Outcome("complete", (value,), steps=EVALUATIONS, seconds=0.1)
 

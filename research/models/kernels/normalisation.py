@@ -50,14 +50,14 @@ class BatchNorm(nn.BatchNorm):
         mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
         var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
         scale, bias = jnp.ones(shape), jnp.zeros(shape)
-        parameters = [x]
+        operands = [x]
         if self.use_scale:
             scale = self.param("scale", self.scale_init, shape, self.param_dtype)
-            parameters.append(scale)
+            operands.append(scale)
         if self.use_bias:
             bias = self.param("bias", self.bias_init, shape, self.param_dtype)
-            parameters.append(bias)
-        (dtype,) = {nn.dtypes.canonicalize_dtype(*parameters, dtype=self.dtype)}
+            operands.append(bias)
+        dtype = nn.dtypes.canonicalize_dtype(*operands, dtype=self.dtype)
         if running:
             centre, spread = mean.value, var.value
         else:
