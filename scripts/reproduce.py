@@ -86,7 +86,8 @@ def _list(root: pathlib.Path) -> None:
         claim = entry.claim
         print(f"{entry.name}: {entry.title}")
         print(f"  published  {tables.published(claim)}")
-        print(f"  reached    {entry.verdict.reached}; {entry.verdict.words}")
+        print(f"  reached    {entry.verdict.reached}")
+        print(f"  state      {entry.verdict.words}")
         print(f"  cost       {claim.seeds} seeds, each {claim.wall_time} on "
               f"{claim.hardware}")  # fmt: skip
         print(f"  data       {_data(app.read_config(entry.name))}")
@@ -235,7 +236,11 @@ def _reproduce(options, config_argv, root: pathlib.Path) -> None:
         file = folder / "rehearsal.json"
     programs.enable_compile_cache()
     with workdir.locked(folder):
-        values = _begin(file, name, config, rehearsal)
+        kind = evidence.REHEARSAL if rehearsal else evidence.REPRODUCTION
+        defaults = base.get_config().to_dict()
+        values, changed = audit.begin(file, name, kind, config.to_dict(), defaults)
+        if changed:
+            print(f"{file} is of another config ({'; '.join(changed)}): begun anew")
         command = _command(options.name, seeds, config_argv)
         values = _train(
             config, seeds, folder, budget.Deadline(limit), command, values, file
@@ -255,7 +260,7 @@ def _train(config, seeds, folder, deadline, command, values, file) -> dict:
     Raises:
       ValueError: the budget was spent before anything could be evaluated.
     """
-    from research.reproduction import evidence
+    from research.reproduction import claims, evidence
     from research.reproduction import seeds as training
 
     for number in range(config.seed, config.seed + seeds):
@@ -267,7 +272,7 @@ def _train(config, seeds, folder, deadline, command, values, file) -> dict:
         print(f"seed {number} in {place}", flush=True)
         finished, step, record = training.train(run, place, deadline, command, _test)
         if record is not None:
-            _check_measured(record, config.claim.metric)
+            claims.check_measured(record, config.claim.metric)
             values = evidence.add(values, record)
             evidence.write(file, values)
         elif not values["seeds"]:
@@ -282,40 +287,10 @@ def _train(config, seeds, folder, deadline, command, values, file) -> dict:
     return values
 
 
-def _check_measured(record: dict, metric: str) -> None:
-    from research.reproduction import claims
-
-    measured = record["metrics"] or record["validation"]
-    split, _, name = metric.partition("/")
-    wanted = metric if record["finished"] else f"validation/{name}"
-    if claims.value(measured, wanted) is None:
-        raise ValueError(
-            f"config.claim.metric={metric!r} is nothing that the task measures; use "
-            f"{split}/ and one of {', '.join(k.partition('/')[2] for k in measured)}"
-        )
-
-
 def _test(folder: pathlib.Path) -> None:
     from scripts import evaluate
 
     evaluate.measure(folder, "test", "best", quiet=True)
-
-
-def _begin(file: pathlib.Path, name: str, config, rehearsal: bool) -> dict:
-    """Reads the evidence so far; that of another config begins anew."""
-    from research.reproduction import audit, evidence
-
-    kind = evidence.REHEARSAL if rehearsal else evidence.REPRODUCTION
-    values, defaults = config.to_dict(), base.get_config().to_dict()
-    new = evidence.empty(name, kind, values, defaults)
-    if not file.exists():
-        return new
-    old = evidence.read(file)
-    changed = audit.stale_keys(old, values, defaults)
-    if changed:
-        print(f"{file} is of another config ({'; '.join(changed)}): it begins anew")
-        return new
-    return new | {"seeds": old["seeds"]}
 
 
 def _command(name: str, seeds: int, config_argv: list[str]) -> list[str]:

@@ -1,10 +1,10 @@
 """Runs scripts in forked processes: each is killed or ends like any process, but the
 imports, most of a short run's time, are made once.
 
-Reads one job a line from its standard input, {"kill_after": step or null, "cwd": folder,
-"commands": [[script, argument, …], …]}, and answers {"status": of the process, "output":
-text} a line. A job with a kill ends by SIGKILL once the checkpoint of that step is
-written.
+Reads one job a line from its standard input, {"kill_after": step or null, "cwd":
+folder, "commands": [[script, argument, …], …]}, and answers {"status": of the process,
+"output": text} a line. A job with a kill ends by SIGKILL once the checkpoint of that
+step is written.
 """
 
 import importlib

@@ -46,12 +46,30 @@ def stale_keys(found: Mapping, config: Mapping, defaults: Mapping) -> tuple[str,
     return tuple(lines)
 
 
+def begin(
+    file: pathlib.Path, name: str, kind: str, config: Mapping, defaults: Mapping
+) -> tuple[dict, tuple[str, ...]]:
+    """Reads the evidence so far, or begins it; that of another config begins anew.
+
+    Returns:
+      (evidence, in what an old one differed that is left behind)
+    """
+    new = evidence.empty(name, kind, config, defaults)
+    if not file.exists():
+        return new, ()
+    old = evidence.read(file)
+    changed = stale_keys(old, config, defaults)
+    return (new if changed else new | {"seeds": old["seeds"]}), changed
+
+
 def write(root: pathlib.Path, made: Sequence[tables.Entry]) -> list[pathlib.Path]:
     """Writes RESULTS.md and the README's table; returns the files that changed."""
     changed = []
     for file, text in _generated(root, made):
         if text is not None and (not file.exists() or _read(file) != text):
-            file.write_text(text, encoding="utf-8")
+            new = file.with_name(file.name + ".new")
+            new.write_text(text, encoding="utf-8")
+            new.replace(file)
             changed.append(file)
     return changed
 

@@ -109,6 +109,22 @@ def value(metrics: Mapping[str, float], metric: str) -> float | None:
     return 1 - accuracy if name == "error" and accuracy is not None else None
 
 
+def check_measured(seed: Mapping, metric: str) -> None:
+    """Checks that a seed's record holds the metric that is claimed.
+
+    Raises:
+      ValueError: the task measures no such thing.
+    """
+    split, _, name = metric.partition("/")
+    measured = seed["metrics"] or seed["validation"]
+    if value(measured, metric if seed["finished"] else f"validation/{name}") is None:
+        known = sorted({key.partition("/")[2] for key in measured})
+        raise ValueError(
+            f"config.claim.metric={metric!r} is nothing that the task measures; use "
+            f"{split}/ and one of {', '.join(known)}"
+        )
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What was reached, judged.

@@ -153,3 +153,16 @@ def test_evidence_is_plain_json_with_one_point_a_line(project):
         [200, 1.5],
         [400, 1.25],
     ]
+
+
+def test_evidence_of_another_config_begins_anew(project):
+    project.store(project.seed(0), project.seed(1))
+    defaults, kind = project.defaults, evidence.REPRODUCTION
+    values, changed = audit.begin(
+        project.file, project.name, kind, project.config, defaults
+    )
+    assert len(values["seeds"]) == 2 and changed == ()
+    config = copy.deepcopy(project.config)
+    config["train"]["epochs"] = 10.0
+    values, changed = audit.begin(project.file, project.name, kind, config, defaults)
+    assert values["seeds"] == [] and changed == ("train.epochs: 20.0 -> 10.0",)

@@ -138,3 +138,16 @@ def test_other_units_are_plain_numbers():
     claim = _claim(metric="test/perplexity", published=115.9, tolerance=3.0)
     assert claim.text(115.91) == "115.9" and claim.difference(1.234) == "1.23"
     assert claims.spread(claim, [115.0, 117.0]) == "116 ± 1.4"
+
+
+def test_a_metric_that_the_task_does_not_measure_is_one_sentence():
+    seed = {"finished": True, "metrics": {"test/accuracy": 0.9, "test/loss": 1.0}}
+    claims.check_measured(seed, "test/error")
+    with pytest.raises(ValueError) as error:
+        claims.check_measured(seed, "test/bleu")
+    assert str(error.value) == (
+        "config.claim.metric='test/bleu' is nothing that the task measures; use test/ "
+        "and one of accuracy, loss"
+    )
+    seed = {"finished": False, "metrics": {}, "validation": {"validation/loss": 1.0}}
+    claims.check_measured(seed, "test/loss")

@@ -4,6 +4,7 @@ import pytest
 
 from configs import base
 from research.reproduction import matching
+from research.training import settings, workdir
 from scripts import app
 
 DEFAULTS = base.get_config().to_dict()
@@ -69,6 +70,19 @@ def test_a_changed_default_is_a_change(stored):
     assert matching.differences(*stored, *_now(change)) == [
         "optimizer.eps: 1e-08 -> 1e-07"
     ]
+
+
+def test_a_run_from_before_a_claim_was_edited_still_resumes(tmp_path):
+    config = app.read_config("mlp_mnist").to_dict()
+    edited = config | {"claim": config["claim"] | {"published": 0.5}}
+    before = {key: value for key, value in config.items() if key != "claim"}
+    digests = {settings.digest(each) for each in (config, edited, before)}
+    assert len(digests) == 1
+    workdir.claim(tmp_path, before)
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "train/loss": 1.0}\n')
+    (tmp_path / "data.json").write_text("{}")
+    workdir.claim(tmp_path, edited)
+    assert workdir.read_json(tmp_path / "config.json")["claim"]["published"] == 0.5
 
 
 def test_what_is_computed_holds_no_path_and_no_seed(stored):

@@ -69,6 +69,18 @@ def test_elsewhere_values_are_compared_within_the_tolerance(first):
     assert not opening.compare(first, [], again)[0]
 
 
+def test_a_gpu_gives_the_same_bits_only_where_it_is_told_to():
+    place = {
+        **{"devices": ["NVIDIA H100"], "cpu_cores": 8, "processor": "a CPU"},
+        **{"processes": 1, "xla_flags": "", "packages": {}},
+    }
+    assert opening.same_hardware(place, place) == [
+        "NVIDIA H100 without XLA_FLAGS=--xla_gpu_deterministic_ops=true"
+    ]
+    place["xla_flags"] = "--xla_gpu_deterministic_ops=true"
+    assert opening.same_hardware(place, place) == []
+
+
 def test_other_parameters_are_noticed(first):
     again = copy.deepcopy(first) | {"digest": "0" * 64}
     good, said = opening.compare(first, [], again)
