@@ -21,20 +21,20 @@ class Handler(ocp.AsyncCheckpointHandler):
         """Starts to write; returns the futures that Orbax waits for."""
         return [
             future.CommitFutureAwaitingContractedSignals(
-                self._write(directory, args.content), name="packed_file"
+                self._write(directory, args), name="packed_file"
             )
         ]
 
     def save(self, directory, args):
-        """Is not used: saving is asynchronous here."""
-        raise NotImplementedError("use an asynchronous checkpointer")
-
-    async def _write(self, directory, content: np.ndarray) -> None:
+        """Writes before it returns."""
         if ocp.multihost.is_primary_host(0):
-            check = zlib.crc32(content).to_bytes(_CHECK_BYTES, "little")
+            check = zlib.crc32(args.content).to_bytes(_CHECK_BYTES, "little")
             with open(directory / _FILE, "wb") as file:
-                file.write(content)
+                file.write(args.content)
                 file.write(check)
+
+    async def _write(self, directory, args) -> None:
+        self.save(directory, args)
 
     def restore(self, directory, args=None) -> np.ndarray:
         """Reads the bytes back.
