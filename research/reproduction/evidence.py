@@ -53,13 +53,13 @@ def read(file: pathlib.Path) -> dict:
         raise ValueError(f"{file} is damaged ({error}); restore it from git") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ValueError(
-            f"{file} must be evidence of format {FORMAT}; make it again with "
+            f"{file} must be evidence of format {FORMAT}; delete it and run "
             f"scripts/reproduce.py {file.stem}"
         )
     if values.get("seal") != seal(values):
         raise ValueError(
             f"{file} was changed after it was made: its seal does not fit; restore it "
-            f"from git or make it again with scripts/reproduce.py {file.stem}"
+            f"from git, or delete it and run scripts/reproduce.py {file.stem}"
         )
     return values
 

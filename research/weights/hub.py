@@ -84,5 +84,5 @@ def _bring(repo: str, reason: str) -> str:
     return (
         f"the weights {repo} are not here and cannot be fetched ({reason}); "
         f"bring {files} from https://huggingface.co/{repo}/tree/main into one folder "
-        "and give it as path=FOLDER"
+        "and give that folder in place of the name"
     )

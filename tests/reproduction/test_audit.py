@@ -52,7 +52,7 @@ def test_one_changed_digit_of_evidence_fails(shown):
         shown.problems()
     assert str(error.value) == (
         f"{shown.file} was changed after it was made: its seal does not fit; restore "
-        "it from git or make it again with scripts/reproduce.py lenet_mnist"
+        "it from git, or delete it and run scripts/reproduce.py lenet_mnist"
     )
 
 

@@ -53,7 +53,7 @@ def test_without_a_network_the_files_to_bring_are_named(served):
         "the weights timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k are not here and "
         "cannot be fetched (no network); bring config.json and model.safetensors from "
         "https://huggingface.co/timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k/tree/"
-        "main into one folder and give it as path=FOLDER"
+        "main into one folder and give that folder in place of the name"
     )
 
 
