@@ -12,7 +12,7 @@ sweep: $(VENV)/.sweeps
 	$(BIN)/python scripts/sweep.py --sweep=configs/sweeps/lenet_digits.py --workers=2
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .

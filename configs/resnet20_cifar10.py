@@ -49,6 +49,7 @@ def get_config(arg: str = ""):
     )
     if arg == "quick":
         base.use_synthetic(config, image_shape=(32, 32, 3), num_classes=10, count=1024)
+        config.model.stage_sizes = (1, 1, 1)
         config.data.batch_size, config.data.eval_batch_size = 32, 128
         config.train.epochs, config.train.log_every = 2.0, 10
     return config

@@ -4,8 +4,8 @@
   … --platforms=cpu,cuda,tpu     one program for all of them; default: this machine's
 
 The folder holds StableHLO (`jax.export`, any batch size), the parameters as
-safetensors, about.json (shapes, class names) and load.py, which needs only jax, numpy
-and safetensors:  from load import load; load("exported/lenet")(image=images)
+safetensors, about.json (shapes, class names) and load.py, which needs only jax, numpy,
+safetensors and flatbuffers: from load import load; load("exported/lenet")(image=images)
 """
 
 import sys

@@ -76,13 +76,21 @@ def forked():
     driver.wait(timeout=30)
 
 
-def _distinct() -> list[str]:
+def _distinct() -> list:
     """Lists the configs, of those with the same quick form only the first."""
     forms = {}
     for name in app.config_names():
         quick = app.read_config(f"{name}:quick").to_dict()
         forms.setdefault(settings.digest(quick), name)
-    return list(forms.values())
+    return [
+        pytest.param(name, marks=pytest.mark.slow) if _is_large(name) else name
+        for name in forms.values()
+    ]
+
+
+def _is_large(name: str) -> bool:
+    """Whether the quick form takes half a minute to trace and compile."""
+    return name.endswith(("_imagenet", "_finetune"))
 
 
 @pytest.mark.parametrize("name", _distinct())

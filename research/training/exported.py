@@ -1,4 +1,4 @@
-"""Runs an exported model. Needs jax, numpy and safetensors, nothing else.
+"""Runs an exported model. Needs jax, numpy, safetensors and flatbuffers only.
 
     from load import load
     predict = load("FOLDER")

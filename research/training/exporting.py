@@ -2,7 +2,7 @@
 
 A folder with program.stablehlo (`jax.export`: StableHLO for every platform asked for,
 any batch size), parameters.safetensors, about.json, and load.py, a copy of
-`exported.py`, which needs only jax, numpy and safetensors.
+`exported.py`, which needs only jax, numpy, safetensors and flatbuffers.
 """
 
 import json

@@ -30,7 +30,17 @@ def _opened(model, folder):
     return run.Run(folder, programs, programs.init(0), 7, "latest")
 
 
-@pytest.mark.parametrize("model", lookup.names("models"))
+# Those with operations of their own; the others are slow.
+TRIED = ("lenet", "resnet", "vit")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        name if name in TRIED else pytest.param(name, marks=pytest.mark.slow)
+        for name in lookup.names("models")
+    ],
+)
 def test_outputs_are_equal_for_several_batches(model, tmp_path):
     opened = _opened(model, tmp_path)
     about = exporting.write(opened, tmp_path / "out", ("cpu",))

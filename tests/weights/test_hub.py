@@ -41,7 +41,7 @@ def test_without_the_library_the_files_to_bring_are_named(monkeypatch):
         "(huggingface_hub is not installed); bring config.json, "
         "preprocessor_config.json and model.safetensors from "
         "https://huggingface.co/microsoft/resnet-50/tree/main into one folder and give "
-        "it as path=FOLDER"
+        "that folder in place of the name"
     )
 
 
