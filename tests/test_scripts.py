@@ -90,7 +90,10 @@ def _distinct() -> list:
 
 def _is_large(name: str) -> bool:
     """Whether the quick form takes half a minute to trace and compile."""
-    return name.endswith(("_imagenet", "_finetune"))
+    return name.endswith(("_imagenet", "_finetune")) or name in (
+        "speedrun_cifar10",
+        "vit_cifar10",
+    )
 
 
 @pytest.mark.parametrize("name", _distinct())
@@ -193,6 +196,7 @@ def test_verify_mesh_agrees():
     assert done.stdout.splitlines()[-1].startswith("equal: ")
 
 
+@pytest.mark.slow
 def test_replay_names_the_operation(tmp_path):
     folder = tmp_path / "run"
     done = start(
