@@ -59,15 +59,14 @@ def measure(folder, split, which, config_argv=(), quiet=False) -> dict[str, floa
             f"trained on {_form(expected)}; name the same data with "
             "--config.data.path=FOLDER"
         )
-    averages = evaluation.evaluate(opened.programs, opened.state, examples)
-    metrics = {f"{split}/{name}": value for name, value in averages.items()}
-    predictions = evaluation.predictions(opened.programs, opened.state, examples)
+    measured = evaluation.measure(opened.programs, opened.state, examples)
+    metrics = {f"{split}/{name}": value for name, value in measured[0].items()}
     run_report.write_evaluation(
         folder,
         split,
         spec=examples.spec,
         examples=examples,
-        predictions=predictions,
+        predictions=measured[1],
         metrics=metrics,
         step=opened.step,
         checkpoint=which,

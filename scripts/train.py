@@ -49,13 +49,15 @@ def _show_into(folder: pathlib.Path):
     from research.training import evaluation
 
     def show(programs, state, examples, metrics, step):
+        predictions = evaluation.predictions(programs, state, examples)
+        scores = programs.experiment.task.score(predictions, examples)
         return run_report.write_evaluation(
             folder,
             "validation",
             spec=examples.spec,
             examples=examples,
-            predictions=evaluation.predictions(programs, state, examples),
-            metrics=metrics,
+            predictions=predictions,
+            metrics=metrics | {f"validation/{k}": v for k, v in scores.items()},
             step=step,
             checkpoint="latest",
         )

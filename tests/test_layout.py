@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 # folder or file -> prefixes of project modules that it may import
 ARROWS = {
-    "research/models/layers.py": ("research.models.kernels",),
+    "research/models/layers": ("research.models.layers", "research.models.kernels"),
     "research/models/kernels": ("research.models.kernels",),
     "research/models": ("research.models.layers", "research.models.kernels"),
     "research/metrics": ("research.metrics",),

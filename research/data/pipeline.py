@@ -6,6 +6,10 @@ So a resumed run, or one on another number of processes or workers, sees the sam
 without any saved iterator. Each process reads only its own rows of the batch. Random
 augmentation needs to know where in the stream an example stands: its batches have the
 further features `epoch` and `example`, () int32 each.
+
+Examples of which each goes on where the one before ends (`spec.contiguous`) are not
+permuted: each row of the batch reads a stream of its own (`Streams`), and the further
+feature `start`, () bool, is true where a stream begins.
 """
 
 import concurrent.futures
@@ -67,6 +71,46 @@ class Order:
         return rng.permutation(self.count).astype(np.int32)
 
 
+class Streams:
+    """The order of contiguous examples: B streams side by side.
+
+    Row r of the batch reads examples r W, r W + 1, …, r W + W - 1 one after another,
+    W = count // B, and then begins again; the count % B last ones are not read.
+    """
+
+    def __init__(self, count: int, batch_size: int):
+        """Prepares the order.
+
+        Args:
+          count: examples in the training split.
+          batch_size: B, streams over all processes.
+
+        Raises:
+          ValueError: there are more streams than examples.
+        """
+        if not 0 < batch_size <= count:
+            raise ValueError(
+                f"data.batch_size must be in 1..{count}, the windows of the training "
+                f"split, got {batch_size}; use a smaller batch, or shorter windows"
+            )
+        self.count, self.batch_size = count, batch_size
+        self.length = count // batch_size
+
+    def indices(self, step: int) -> np.ndarray:
+        """Returns the (B,) int32 examples of batch `step`, step counting from 0."""
+        rows = np.arange(self.batch_size, dtype=np.int32)
+        return rows * self.length + step % self.length
+
+    def positions(self, step: int) -> dict[str, np.ndarray]:
+        """Returns example and epoch, (B,) int32, and start, (B,) bool, of a batch."""
+        epoch, at = divmod(step, self.length)
+        return {
+            "example": self.indices(step),
+            "epoch": np.full(self.batch_size, epoch, np.int32),
+            "start": np.full(self.batch_size, at == 0),
+        }
+
+
 def process_slice(batch_size: int, process: int, processes: int) -> slice:
     """Returns the rows of a global batch that one process reads.
 
@@ -88,7 +132,7 @@ class TrainBatches:
     def __init__(
         self,
         examples: source.Source,
-        order: Order,
+        order: Order | Streams,
         rows: slice | np.ndarray,
         positions: bool = False,
         crop: augment_boxes.RandomCrop | None = None,
@@ -107,7 +151,8 @@ class TrainBatches:
 
     def __getitem__(self, step: int) -> dict[str, np.ndarray]:
         at = self.order.positions(step)
-        return self.read(at["epoch"][self.rows], at["example"][self.rows])
+        batch = self.read(at["epoch"][self.rows], at["example"][self.rows])
+        return batch | {k: at[k][self.rows] for k in ("start",) if k in at}
 
     def read(self, epochs: np.ndarray, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Reads examples (b,) as they are in the given epochs (b,), int32 each."""
@@ -168,15 +213,23 @@ def eval_batches(
     """Yields every example once, in order, with a `mask` that is 0 on padding.
 
     All batches have the same shape, so that one compiled program serves them; the
-    last one is filled up with copies of example 0.
+    last one is filled up with copies of example 0. Contiguous examples come as streams,
+    as in training, but none is left out: the last streams are shorter.
 
     Args:
       examples: the split.
       batch_size: examples per step over all processes.
       rows: those of each batch that this process reads; all by default.
     """
-    for first in range(0, len(examples), batch_size):
-        indices = np.arange(first, first + batch_size)[rows]
+    batches = -(-len(examples) // batch_size)
+    for number in range(batches):
+        if examples.spec.contiguous:
+            indices = np.arange(batch_size)[rows] * batches + number
+        else:
+            indices = np.arange(batch_size)[rows] + number * batch_size
         real = indices < len(examples)
         batch = examples.gather(np.where(real, indices, 0))
-        yield batch | {"mask": real.astype(np.float32)}
+        batch["mask"] = real.astype(np.float32)
+        if examples.spec.contiguous:
+            batch["start"] = np.full(len(indices), number == 0)
+        yield batch

@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -25,11 +25,24 @@ class Spec:
       class_names: one name per label, in label order; empty where there are none.
       varies: whether the stored pictures vary in size, so that `gather_parts` can read
         parts of them that `gather` cuts off.
+      sizes: what a model's fields of the same names follow, such as "vocab_size";
+        "num_classes" is in it wherever there are class names.
+      tokenizers: feature -> its tokenizer, as JSON of the library `tokenizers`.
+      contiguous: example i + 1 goes on where example i ends, so that they are read as
+        streams, see `pipeline.Streams`.
     """
 
     features: Mapping[str, Feature]
     class_names: tuple[str, ...] = ()
     varies: bool = False
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    tokenizers: Mapping[str, str] = field(default_factory=dict)
+    contiguous: bool = False
+
+    def __post_init__(self):
+        if self.class_names:
+            sizes = {**self.sizes, "num_classes": len(self.class_names)}
+            object.__setattr__(self, "sizes", sizes)
 
     @property
     def num_classes(self) -> int:

@@ -14,11 +14,12 @@ import optax
 
 from research.metrics import accuracy
 from research.tasks import gradient
+from research.tasks.task import Task
 from research.training.state import TrainState
 
 
 @dataclass(frozen=True)
-class Classification:
+class Classification(Task):
     """The task's pure functions, over one model and one optimizer."""
 
     model: nn.Module

@@ -54,18 +54,32 @@ class Experiment:
         """Whether training batches need the features `epoch` and `example`."""
         return self.augment is not None
 
+    @property
+    def added(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """The features that a training batch has beside those stored, of one example."""
+        position = jax.ShapeDtypeStruct((), jnp.int32)
+        added = {"example": position, "epoch": position} if self.augments else {}
+        if self.spec.contiguous:
+            added["start"] = jax.ShapeDtypeStruct((), jnp.bool_)
+        return added
+
     def train_batch(self, size: int) -> dict[str, jax.ShapeDtypeStruct]:
         """Returns shapes and dtypes of a training batch of `size` examples."""
-        position = jax.ShapeDtypeStruct((size,), jnp.int32)
-        added = {"example": position, "epoch": position} if self.augments else {}
-        return self.example_batch(size) | added
+        return self.example_batch(size) | {
+            name: jax.ShapeDtypeStruct((size, *x.shape), x.dtype)
+            for name, x in self.added.items()
+        }
 
     def training_batches(
         self, examples: source.Source, rows=slice(None)
     ) -> pipeline.TrainBatches:
         """Returns the training batches by step, or these rows of them."""
         config = self.config
-        order = pipeline.Order(len(examples), config.data.batch_size, config.seed)
+        count, size = len(examples), config.data.batch_size
+        if self.spec.contiguous:
+            order = pipeline.Streams(count, size)
+        else:
+            order = pipeline.Order(count, size, config.seed)
         crop = augment.host_crop(config.augment, examples.spec, config.seed)
         return pipeline.TrainBatches(examples, order, rows, self.augments, crop)
 
@@ -100,9 +114,18 @@ def build(config, spec: source.Spec, train_examples: int) -> Experiment:
     """
     settings.check(config)
     _check_channels(config.data, spec)
-    experiment = assemble(config, spec, settings.plan(config, train_examples))
+    count = read_per_epoch(spec, train_examples, config.data.batch_size)
+    experiment = assemble(config, spec, settings.plan(config, count))
     _check_patterns(experiment)
     return experiment
+
+
+def read_per_epoch(spec: source.Spec, examples: int, batch_size: int) -> int:
+    """Returns how many of the training examples an epoch reads.
+
+    Streams of contiguous examples are of equal length; all other data is read whole.
+    """
+    return examples - examples % batch_size if spec.contiguous else examples
 
 
 def assemble(config, spec: source.Spec, plan: settings.Plan) -> Experiment:
@@ -186,7 +209,7 @@ def build_model(config, spec: source.Spec):
     """Builds the model of the group `config.model` for data of the given spec.
 
     Raises:
-      ValueError: unknown variant or field, or a number of classes unlike the data's.
+      ValueError: unknown variant or field, or a size unlike the data's.
     """
     module = lookup.module("models", config.name)
     if config.variant not in module.VARIANTS:
@@ -199,12 +222,11 @@ def build_model(config, spec: source.Spec):
         if field.init and field.name not in ("parent", "name")
     }
     chosen = fields.own(config, "model", known)
-    if spec.num_classes and "num_classes" in known:
-        asked = chosen.setdefault("num_classes", spec.num_classes)
-        if asked != spec.num_classes:
+    for name, size in spec.sizes.items():
+        if name in known and chosen.setdefault(name, size) != size:
             raise ValueError(
-                f"config.model.num_classes={asked}, but the data has "
-                f"{spec.num_classes} classes; leave it out to follow the data"
+                f"config.model.{name}={chosen[name]}, but that of the data is {size}; "
+                "leave it out to follow the data"
             )
     return module.build(
         config.variant,
@@ -267,5 +289,6 @@ def spec_from_json(values: dict) -> tuple[source.Spec, int]:
         name: source.Feature(tuple(f["shape"]), f["dtype"])
         for name, f in values["features"].items()
     }
-    spec = source.Spec(features, tuple(values["class_names"]), values["varies"])
+    rest = {k: values[k] for k in ("varies", "sizes", "tokenizers", "contiguous")}
+    spec = source.Spec(features, tuple(values["class_names"]), **rest)
     return spec, values["train_examples"]

@@ -56,7 +56,10 @@ def train(
     first = jax.process_index() == 0
     if first:
         workdir.claim(folder, config.to_dict())
-        described = experiments.spec_to_json(built.spec, len(data["train"]))
+        count = experiments.read_per_epoch(
+            built.spec, len(data["train"]), config.data.batch_size
+        )
+        described = experiments.spec_to_json(built.spec, count)
         workdir.write_json(folder / "data.json", described)
     checkpoints = checkpoint.Checkpoints(
         checkpoint.folder_of(folder),
@@ -218,7 +221,7 @@ class _Run:
 
     def _train_row(self) -> dict:
         self._collect()
-        averages = self.window.averages()
+        averages = self.programs.experiment.task.derive(self.window.averages())
         self.window = tracking.Window()
         now, steps = time.perf_counter(), self.step - self.clock_step
         elapsed = now - self.clock

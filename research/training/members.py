@@ -101,16 +101,22 @@ class Members:
 
     def evaluate(self) -> list[dict[str, float]]:
         """Measures every member on the whole validation split: name -> average."""
+        task = self.experiments[0].task
         size = self.experiments[0].config.data.eval_batch_size
         windows = [tracking.Window() for _ in self.configs]
+        carries = [task.init_carry(size)] * len(self)
+        if self.form == "vmap":
+            carries = jax.tree.map(lambda *x: jnp.stack(x), *carries)
         for batch in pipeline.eval_batches(self._data["validation"], size):
             if self.form == "vmap":
-                rows = self._eval(self._states, batch)
+                rows, carries = self._eval(self._states, batch, carries)
             else:
-                rows = [self._eval(state, batch) for state in self._states]
+                pairs = zip(self._states, carries, strict=True)
+                made = [self._eval(state, batch, carry) for state, carry in pairs]
+                rows, carries = zip(*made, strict=True)
             for window, row in zip(windows, np.asarray(rows), strict=True):
                 window.add(self.unpack("eval", row))
-        return [window.averages() for window in windows]
+        return [task.derive(window.averages()) for window in windows]
 
     def unpack(self, what: str, packed) -> dict[str, tuple[float, float]]:
         """Names one member's metrics of "train" or "eval": name -> (sum, weight)."""
@@ -152,13 +158,13 @@ class Members:
             self._names["train"], packed = programs.pack(metrics)
             return state, packed
 
-        def evaluate(state, batch):
-            metrics = first.task.eval_step(state, first.preprocess(batch))
+        def evaluate(state, batch, carry):
+            metrics, carry = programs.measure(first, state, batch, carry)
             self._names["eval"], packed = programs.pack(metrics)
-            return packed
+            return packed, carry
 
         self._train = jax.jit(wrap(update), donate_argnums=1)
-        self._eval = jax.jit(wrap(evaluate, in_axes=(0, None)))
+        self._eval = jax.jit(wrap(evaluate, in_axes=(0, None, 0)))
 
     def _slice(self, member: int):
         if self.form == "interleave":

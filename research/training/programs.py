@@ -1,9 +1,11 @@
 """The compiled functions of an experiment: init, train, eval and predict."""
 
+import functools
 import logging
 import os
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -62,8 +64,8 @@ class Programs:
         self._seen = {}  # shapes of the last batch
         self._eval = jax.jit(
             self._eval_step,
-            in_shardings=(self.state_sharding, self._batch),
-            out_shardings=self._replicated,
+            in_shardings=(self.state_sharding, self._batch, self._batch),
+            out_shardings=(self._replicated, self._batch),
         )
         self._predict = jax.jit(
             lambda state, batch: experiment.task.predict(
@@ -121,10 +123,25 @@ class Programs:
         self._watch("train", item)
         return self._train(state, data, self._put(item, self._item))
 
-    def eval(self, state, batch) -> jax.Array:
-        """Measures one stored batch with mask; returns (metrics, 2), see `unpack`."""
+    def init_carry(self):
+        """Makes what the first batch of an evaluation starts from, see `Task`."""
+        size = self.experiment.config.data.eval_batch_size
+        init = functools.partial(self.experiment.task.init_carry, size)
+        return jax.jit(init, out_shardings=self._batch)()
+
+    def eval(self, state, batch, carry=None) -> tuple[jax.Array, Any]:
+        """Measures one stored batch with mask.
+
+        Args:
+          state: TrainState.
+          batch: this process's rows.
+          carry: what the batch before handed on; at first `init_carry()`.
+
+        Returns:
+          ((metrics, 2), see `unpack`; what the next batch starts from)
+        """
         self._watch("evaluation", batch)
-        return self._eval(state, self._put(batch, self._batch))
+        return self._eval(state, self._put(batch, self._batch), carry)
 
     def predict(self, state, batch) -> dict[str, np.ndarray]:
         """Predicts one stored batch; returns name -> (b, ...) on the host."""
@@ -153,7 +170,7 @@ class Programs:
             raw = item
             if data is not None:
                 raw = {name: array[item["example"]] for name, array in data.items()}
-                raw |= item if experiment.augments else {}
+                raw |= {name: item[name] for name in experiment.added}
             state, metrics = update(experiment, state, raw)
             self._names["train"], packed = pack(metrics)
             return state, packed
@@ -180,12 +197,10 @@ class Programs:
         convolves = "conv_general_dilated" in str(jax.make_jaxpr(body)(state, first))
         return self._per_call if convolves and jax.default_backend() == "cpu" else 1
 
-    def _eval_step(self, state, batch):
-        metrics = self.experiment.task.eval_step(
-            state, self.experiment.preprocess(batch)
-        )
+    def _eval_step(self, state, batch, carry):
+        metrics, carry = measure(self.experiment, state, batch, carry)
         self._names["eval"], packed = pack(metrics)
-        return packed
+        return packed, carry
 
     def _put(self, item, where):
         if jax.process_count() == 1:
@@ -223,6 +238,18 @@ def update(experiment: Experiment, state, batch):
     batch = experiment.preprocess_train(batch, state.seed)
     state, metrics = experiment.task.train_step(state, batch)
     return state, metrics | {"learning_rate": (rate, jnp.ones(()))}
+
+
+def measure(experiment: Experiment, state, batch, carry=None):
+    """Measures a stored batch with mask; pure.
+
+    Returns:
+      (metrics, what the next batch starts from: None where batches stand alone)
+    """
+    batch = experiment.preprocess(batch)
+    if carry is None:
+        return experiment.task.eval_step(state, batch), None
+    return experiment.task.eval_step(state, batch, carry)
 
 
 def compile_init(init: Callable, sharding=None) -> Callable:

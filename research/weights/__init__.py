@@ -12,7 +12,12 @@ from research.weights.exporting import export
 from research.weights.filling import load, read
 from research.weights.positions import resize_positions
 from research.weights.preprocessing import Preprocessing
-from research.weights.published import Published, describe, read_class_names
+from research.weights.published import (
+    Published,
+    describe,
+    read_class_names,
+    task,
+)
 
 __all__ = [
     "Preprocessing",
@@ -23,4 +28,5 @@ __all__ = [
     "read",
     "read_class_names",
     "resize_positions",
+    "task",
 ]

@@ -125,6 +125,18 @@ def describe(
     return found
 
 
+def task(name: str | os.PathLike) -> str:
+    """Names the task that published weights serve, fetching nothing for a short name.
+
+    Raises:
+      FileNotFoundError, ValueError: as `describe`.
+    """
+    if name in hub.NAMES and not pathlib.Path(name).exists():
+        architecture = hub.NAMES[name][1]
+        return next(f.task for f in FORMATS if f.architecture == architecture)
+    return describe(name).form.task
+
+
 def _recognise(opened: files.Opened) -> rules.Format:
     for form in FORMATS:
         names = form.spelled(opened.tensors)

@@ -101,6 +101,7 @@ class Format:
       configs: (model, Sizes, preprocessing, class names) -> the publisher's config
         files, for export.
       alone: an export is one file, without a folder.
+      task: whose prediction the networks serve, `research/prediction/<task>.py`.
     """
 
     publisher: str
@@ -116,6 +117,7 @@ class Format:
     class_names: Callable[[Mapping], tuple[str, ...] | None] = _nothing
     configs: Callable[..., dict[str, dict]] = lambda *_: {}
     alone: bool = False
+    task: str = "classification"
 
     def spelled(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the tensors under the names that the table uses."""

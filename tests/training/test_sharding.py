@@ -152,7 +152,7 @@ def test_evaluation_and_predictions_equal_one_device(mesh, single):
     task, prepare = built.experiment.task, built.experiment.preprocess
     batch = next(pipeline.eval_batches(_examples(), 16))
     batch["mask"][-3:] = 0
-    got = built.unpack("eval", built.eval(state, batch))
+    got = built.unpack("eval", built.eval(state, batch)[0])
     for name, pair in task.eval_step(single[0], prepare(batch)).items():
         np.testing.assert_allclose(got[name], pair, rtol=1e-5, err_msg=name)
     probability = built.predict(state, batch)["probability"]

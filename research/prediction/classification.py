@@ -1,7 +1,11 @@
-"""Classifies image files with a run's checkpoint or with published weights."""
+"""Names what image files show, by a run's checkpoint or by published weights.
 
+Files are PNG, JPEG, WebP or BMP; each is resized as the network's evaluation does.
+"""
+
+import argparse
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -10,9 +14,92 @@ from PIL import Image
 
 from research import weights
 from research.data import images
+from research.reports import predictions
 from research.training import run as runs
 
 _BATCH = 32  # of published weights, which no config goes with
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of image classification."""
+    parser.add_argument("--top", type=int, default=5, help="classes shown per file")
+    parser.add_argument(
+        "--class-names", help="file of names, where the weights have none"
+    )
+    parser.add_argument("--picture", help="PNG to write: the images and their classes")
+
+
+def of_run(opened: runs.Run, options: argparse.Namespace) -> Iterator[dict]:
+    """Yields {"file", "classes": [{"class", "probability"}, …]} of each input.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: an option, or a file that is no image.
+    """
+    _check(options)
+    if options.class_names:
+        raise ValueError("--class-names goes with --weights; a run knows its classes")
+    return _rows(run_classifier(opened), options)
+
+
+def of_weights(options: argparse.Namespace) -> Iterator[dict]:
+    """Yields the rows of `of_run`, with published weights."""
+    _check(options)
+    classifier = published_classifier(options.weights, options.class_names)
+    return _rows(classifier, options)
+
+
+def show(rows: Iterable[dict], options: argparse.Namespace) -> None:
+    """Prints a line per file."""
+    for row in rows:
+        best = "  ".join(f"{c['class']} {c['probability']:.1%}" for c in row["classes"])
+        print(f"{row['file']}: {best}")
+    if options.picture:
+        print(f"picture: {options.picture}")
+
+
+def _check(options) -> None:
+    if options.top < 1:
+        raise ValueError(f"--top must be at least 1, got {options.top}; use 5")
+    if not options.inputs:
+        raise ValueError("predict needs image files or folders of them, got none")
+    if options.picture and pathlib.Path(options.picture).suffix.lower() != ".png":
+        raise ValueError(
+            f"--picture={options.picture} must end in .png; name a PNG file"
+        )
+
+
+def _rows(classifier, options) -> Iterator[dict]:
+    files, rows = _files(options.inputs), []
+    for file, p in zip(files, classifier(files), strict=True):
+        best = np.argsort(-p, kind="stable")[: options.top]
+        names = classifier.class_names
+        classes = [{"class": names[i], "probability": float(p[i])} for i in best]
+        rows.append({"file": str(file), "classes": classes})
+        yield rows[-1]
+    if options.picture:
+        predictions.write_sheet(
+            pathlib.Path(options.picture),
+            [images.open_image(row["file"], channels=3) for row in rows],
+            [pathlib.Path(row["file"]).name for row in rows],
+            [[(c["class"], c["probability"]) for c in row["classes"]] for row in rows],
+        )
+
+
+def _files(inputs: list[str]) -> list[pathlib.Path]:
+    """Lists the files, folders opened, in a stable order."""
+    files = []
+    for name in inputs:
+        path = pathlib.Path(name)
+        if path.is_dir():
+            inside = sorted(f for f in path.rglob("*") if f.suffix.lower() in _SUFFIXES)
+            if not inside:
+                raise ValueError(f"{name} holds no image file; give PNG or JPEG files")
+            files += inside
+        else:
+            files.append(path)
+    return files
 
 
 @dataclass(frozen=True)
@@ -50,7 +137,7 @@ class Classifier:
             yield from self.classify(np.stack(pixels))[: len(part)]
 
 
-def of_run(opened: runs.Run) -> Classifier:
+def run_classifier(opened: runs.Run) -> Classifier:
     """Classifies as a run does.
 
     Raises:
@@ -76,7 +163,7 @@ def of_run(opened: runs.Run) -> Classifier:
     return Classifier(spec.class_names, prepare, classify, batch, channels)
 
 
-def of_weights(name: str, class_names: str | None = None) -> Classifier:
+def published_classifier(name: str, class_names: str | None = None) -> Classifier:
     """Classifies as a published network does, with the preprocessing it states.
 
     Args:

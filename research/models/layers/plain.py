@@ -1,4 +1,4 @@
-"""What every model file shares: plain Flax layers with the chosen kernels, and `build`.
+"""Plain Flax layers with the chosen kernels, dropout with a traced rate, `build`.
 
 Each helper returns a plain Flax layer (or function) with its fields already bound, so
 that a model reads like its paper:
@@ -60,13 +60,15 @@ def attention(kernels: str, **fields: Any) -> Callable[..., Any]:
     """Chooses a form of scaled dot-product attention.
 
     Args:
-      kernels: "auto" or "native".
+      kernels: "auto", "native", or "flash": cuDNN's on GPU, else as "auto".
       **fields: `causal=True` lets a query see no later key.
 
     Returns:
-      attend(q, k, v, mask=None, causal=False): q (b, t, h, d); k, v (b, s, h, d); mask,
-      broadcast to (b, h, t, s), is true where a query sees a key. The result,
-      softmax(q k^T / sqrt(d)) v, has the shape of q.
+      attend(q, k, v, mask=None, causal=False, dropout=None): q (b, t, h, d); k, v
+      (b, s, g, d), where g divides h and a key serves h/g queries; mask, broadcast to
+      (b, h, t, s), is true where a query sees a key; dropout is (key, share of the
+      probabilities set to zero). The result, softmax(q k^T / sqrt(d)) v, has the shape
+      of q. A query that sees nothing gets some finite average of v.
     """
     return partial(forms.attention(kernels), **fields)
 

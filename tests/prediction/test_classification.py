@@ -10,7 +10,7 @@ from PIL import Image
 
 from research import weights
 from research.models import resnet, vit
-from research.training import prediction
+from research.prediction import classification
 from scripts import predict
 
 NAMES = ("tabby cat", "espresso", "sail boat", "lighthouse")
@@ -57,7 +57,7 @@ def published(request, tmp_path_factory):
 
 def test_files_are_prepared_as_published_and_classified(published, photos):
     model, variables, folder = published
-    classifier = prediction.of_weights(str(folder))
+    classifier = classification.published_classifier(str(folder))
     files = sorted(photos.iterdir())
     reached = np.stack(list(classifier(files)))
     images = jnp.stack([RULE(Image.open(file)) for file in files])
@@ -90,10 +90,6 @@ def test_the_script_names_a_folder_of_photographs(published, photos, tmp_path, c
             ["--weights=resnet51", "x.png"],
             "error: unknown published weights 'resnet51'; did you mean 'resnet50'? use "
             "one of ",
-        ),
-        (
-            ["--workdir=none", "x.png", "--class-names=names.json"],
-            "error: --class-names goes with --weights; a run knows its classes",
         ),
         (
             ["--weights=resnet50", "x.png", "--config.seed=1"],

@@ -1,0 +1,236 @@
+"""Multi-head attention (Vaswani et al. 2017, section 3.2), for every Transformer here.
+
+Axes: b batch, t queries, s keys, h heads, g key and value heads, d width of a head, w
+width of the model.
+
+    y = Attention(w, h, dense=dense)(x, train=train)                  # a ViT, BERT
+    y = Attention(w, h, dense=dense, causal=True)(x, mask=mask, ...)  # GPT
+    y = Attention(w, h, dense=dense)(x, memory, mask=mask, ...)       # on an encoder
+    y, cache = Attention(...)(x, mask=mask, cache=cache, train=False)  # step by step
+
+A mask is true at what is real. What sees nothing real gets zeros, never NaN.
+"""
+
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from einops import rearrange
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from research.models.layers import plain
+
+
+class Cache(NamedTuple):
+    """Keys and values of the tokens so far, in slots that fill from the left.
+
+    Every leaf has the batch in front, so that rows can be gathered and sharded; but all
+    rows fill at one pace: prompts of different lengths are padded on the left.
+
+    Attributes:
+      key: (b, s, g, d), rotated already where positions are rotary.
+      value: (b, s, g, d).
+      mask: (b, s) bool, true at slots with a real token.
+      filled: (b,) int32, slots used, the same in every row.
+    """
+
+    key: Array
+    value: Array
+    mask: Array
+    filled: Array
+
+
+class Memory(NamedTuple):
+    """Keys and values, (b, s, g, d) each, of what cross-attention looks at."""
+
+    key: Array
+    value: Array
+
+
+def empty_cache(
+    batch_size: int, length: int, heads: int, head_dim: int, dtype: Any = jnp.float32
+) -> Cache:
+    """Makes the cache of one layer: `length` empty slots of `heads` keys and values."""
+    slots = jnp.zeros((batch_size, length, heads, head_dim), dtype)
+    return Cache(
+        key=slots,
+        value=slots,
+        mask=jnp.zeros((batch_size, length), bool),
+        filled=jnp.zeros((batch_size,), jnp.int32),
+    )
+
+
+def token_positions(
+    batch_size: int,
+    time: int,
+    mask: Bool[Array, "b t"] | None = None,
+    cache: Cache | None = None,
+) -> Int[Array, "b t"]:
+    """Counts the real tokens before each one, in the cache as well; padding has 0 up.
+
+    Args:
+      batch_size: rows.
+      time: tokens that come now.
+      mask: true at the real ones of these; None: all.
+      cache: of the tokens before, as it was before these came.
+    """
+    if mask is None:
+        counted = jnp.broadcast_to(
+            jnp.arange(time, dtype=jnp.int32), (batch_size, time)
+        )
+    else:
+        counted = jnp.maximum(jnp.cumsum(mask, axis=1, dtype=jnp.int32) - 1, 0)
+    if cache is None:
+        return counted
+    return counted + jnp.sum(cache.mask, axis=1, dtype=jnp.int32, keepdims=True)
+
+
+class Attention(nn.Module):
+    """softmax(q k^T / sqrt(d)) v in several heads, projected in and out.
+
+    Parameters: `qkv` of self-attention, one layer of width (h + 2 g) d in the order
+    query, key, value; `query` and `key_value` of cross-attention; `out`.
+
+    Attributes:
+      width: of the result, and of all queries together.
+      heads: of the queries; divides the width.
+      dense: a dense layer with its shared fields bound, for every projection.
+      dense_out: the same for the last projection; None: as `dense`.
+      kv_heads: of keys and values, each read by heads / kv_heads queries; 0: heads.
+      causal: a query sees no later key.
+      rotary: base of rotary positions (Su et al. 2021), 10,000 there; 0: none.
+      dropout: share of the attention probabilities set to zero, in [0, 1).
+      kernels: "auto", "native" or "flash".
+    """
+
+    width: int
+    heads: int
+    dense: Any
+    dense_out: Any = None
+    kv_heads: int = 0
+    causal: bool = False
+    rotary: float = 0.0
+    dropout: plain.Rate = 0.0
+    kernels: str = "auto"
+
+    def setup(self):
+        """Names the projections; those that are never called have no parameters."""
+        groups = self.kv_heads or self.heads
+        if self.width % self.heads or self.heads % groups:
+            raise ValueError(
+                f"attention heads={self.heads} must divide width={self.width} and be a "
+                f"multiple of kv_heads={groups}; choose another number of heads"
+            )
+        self.head_dim = self.width // self.heads
+        if self.rotary and self.head_dim % 2:
+            raise ValueError(
+                f"rotary positions need heads of even width, got {self.head_dim}; "
+                "choose another number of heads"
+            )
+        self.qkv = self.dense(self.width + 2 * groups * self.head_dim)
+        self.query = self.dense(self.width)
+        self.key_value = self.dense(2 * groups * self.head_dim)
+        self.out = (self.dense_out or self.dense)(self.width)
+
+    def __call__(
+        self,
+        x: Float[Array, "b t w"],
+        memory: Float[Array, "b s e"] | Memory | None = None,
+        *,
+        mask: Bool[Array, "b s"] | Bool[Array, "b t s"] | None = None,
+        positions: Int[Array, "b t"] | None = None,
+        cache: Cache | None = None,
+        train: bool,
+    ) -> Any:
+        """Attends; dropout draws from the rng "dropout" when training.
+
+        Args:
+          x: what asks.
+          memory: what is looked at, or what `remember` made of it; None: x itself.
+          mask: keys that are real, for all queries (b, s) or for each (b, t, s).
+          positions: of x, for rotary ones; None: the real tokens before each.
+          cache: of earlier tokens, with room for x; x then sees those and, of itself,
+            what is not later. The mask is (b, t), of x alone.
+          train: apply dropout.
+
+        Returns:
+          (b, t, w); with a cache, that and the new cache.
+        """
+        if memory is not None:
+            q = self._heads(self.query(x))
+            memory = memory if isinstance(memory, Memory) else self.remember(memory)
+            return self._project(q, memory.key, memory.value, mask, self.causal, train)
+        split = (self.width, (self.qkv.features + self.width) // 2)
+        q, k, v = map(self._heads, jnp.split(self.qkv(x), split, axis=-1))
+        if self.rotary:
+            if positions is None:
+                padded = mask if mask is not None and mask.ndim == 2 else None
+                positions = token_positions(*x.shape[:2], padded, cache)
+            q, k = (rotate(a, positions, self.rotary) for a in (q, k))
+        if cache is None:
+            return self._project(q, k, v, mask, self.causal, train)
+        cache, seen = _extend(cache, k, v, mask)
+        k, v = cache.key.astype(q.dtype), cache.value.astype(q.dtype)
+        return self._project(q, k, v, seen, False, train), cache
+
+    def remember(self, memory: Float[Array, "b s e"]) -> Memory:
+        """Computes the keys and values of cross-attention, once for many steps."""
+        key, value = jnp.split(self.key_value(memory), 2, axis=-1)
+        return Memory(self._heads(key), self._heads(value))
+
+    def _heads(self, x):
+        return rearrange(x, "b t (h d) -> b t h d", d=self.head_dim)
+
+    def _project(self, q, k, v, mask, causal: bool, train: bool):
+        dropout = None
+        traced = isinstance(self.dropout, jax.Array)
+        if train and (traced or self.dropout):
+            dropout = (self.make_rng("dropout"), self.dropout)
+        attend = plain.attention(self.kernels)
+        if mask is None:
+            y = attend(q, k, v, causal=causal, dropout=dropout)
+            return self.out(rearrange(y, "b t h d -> b t (h d)"))
+        mask = mask[:, None] if mask.ndim == 2 else mask
+        y = attend(q, k, v, mask[:, None], causal=causal, dropout=dropout)
+        y = rearrange(y, "b t h d -> b t (h d)")
+        # Softmax gives its weight to masked keys where there are no others.
+        if causal:
+            mask = mask & jnp.tri(q.shape[1], k.shape[1], dtype=bool)[None]
+        some = jnp.any(mask, axis=-1)[..., None]
+        return self.out(jnp.where(some, y, jnp.zeros((), y.dtype)))
+
+
+def _extend(cache: Cache, key, value, mask):
+    """Writes new tokens behind the old ones; returns (cache, seen (b, t, s))."""
+    batch, time = key.shape[:2]
+    start = cache.filled[0]
+    mask = jnp.ones((batch, time), bool) if mask is None else mask
+
+    def write(slots, new):
+        place = (0, start) + (0,) * (slots.ndim - 2)
+        return lax.dynamic_update_slice(slots, new.astype(slots.dtype), place)
+
+    known = write(cache.mask, mask)
+    query = start + jnp.arange(time)[:, None]
+    seen = known[:, None] & (jnp.arange(known.shape[1])[None] <= query)[None]
+    keys, values = write(cache.key, key), write(cache.value, value)
+    return Cache(keys, values, known, cache.filled + time), seen
+
+
+def rotate(
+    x: Float[Array, "b t h d"], positions: Int[Array, "b t"], base: float
+) -> Float[Array, "b t h d"]:
+    """Turns pairs of channels by angles that grow with the position.
+
+    RoFormer (Su et al. 2021, https://arxiv.org/abs/2104.09864), Eq. (34), where a pair
+    is channel i and i + d/2 instead of neighbours, as in GPT-NeoX and Llama.
+    """
+    half = x.shape[-1] // 2
+    rate = base ** (-jnp.arange(half, dtype=jnp.float32) / half)
+    angle = positions[..., None, None].astype(jnp.float32) * rate[None, None, None]
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    a, b = jnp.split(x.astype(jnp.float32), 2, axis=-1)
+    turned = jnp.concatenate([a * cos - b * sin, a * sin + b * cos], axis=-1)
+    return turned.astype(x.dtype)
