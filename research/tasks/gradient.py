@@ -60,7 +60,8 @@ def make_train_step(loss: Callable, tx: optax.GradientTransformation, options: O
 
     Args:
       loss: (params, model_state, batch, rng) -> (metrics, model_state); the gradient
-        is that of `metrics["loss"]`, sum over weight.
+        is that of `metrics["loss"]`, sum over weight, or of `metrics["objective"]`
+        where what is minimised is not what is reported as the loss.
       tx: the optimizer.
       options: switches of the step.
     """
@@ -68,7 +69,7 @@ def make_train_step(loss: Callable, tx: optax.GradientTransformation, options: O
     def objective(params, model_state, batch, rng):
         params = _hold(params, options.freeze)
         metrics, model_state = loss(params, model_state, batch, rng)
-        return metrics["loss"][0], (metrics, model_state)
+        return _minimised(metrics)[0], (metrics, model_state)
 
     if options.remat != "none":
         objective = remat.segmented(objective, remat.POLICIES[options.remat])
@@ -78,7 +79,7 @@ def make_train_step(loss: Callable, tx: optax.GradientTransformation, options: O
         grads, metrics, model_state = _accumulated(
             value_and_grad, state, batch, options.accumulate
         )
-        weight = metrics["loss"][1]
+        weight = _minimised(metrics)[1]
         grads = jax.tree.map(lambda g: g / weight.astype(g.dtype), grads)
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
@@ -93,6 +94,10 @@ def make_train_step(loss: Callable, tx: optax.GradientTransformation, options: O
         return state, metrics
 
     return step
+
+
+def _minimised(metrics: Metrics) -> tuple[jax.Array, jax.Array]:
+    return metrics.get("objective", metrics["loss"])
 
 
 def _hold(params, freeze: tuple[str, ...]):

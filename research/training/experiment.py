@@ -56,7 +56,7 @@ class Experiment:
 
     @property
     def added(self) -> dict[str, jax.ShapeDtypeStruct]:
-        """The features that a training batch has beside those stored, of one example."""
+        """The features of one training example beside the stored ones."""
         position = jax.ShapeDtypeStruct((), jnp.int32)
         added = {"example": position, "epoch": position} if self.augments else {}
         if self.spec.contiguous:
