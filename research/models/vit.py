@@ -14,6 +14,7 @@ fine-tuning; the paper's pre-training puts a tanh layer before it. "cifar" has n
 behind the second layer of its MLP, where the repository has one.
 """
 
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -55,10 +56,15 @@ class Block(nn.Module):
         width = z.shape[-1]
 
         y = self.norm(name="norm1")(z)
-        y = self.dense(3 * width, use_bias=self.qkv_bias, name="attention_qkv")(y)
-        q, k, v = rearrange(y, "b n (s h d) -> s b n h d", s=3, h=self.heads)
-        y = rearrange(layers.attention(self.kernels)(q, k, v), "b n h d -> b n (h d)")
-        z = z + drop(self.dense(width, name="attention_out")(y))  # Eq. (2)
+        y = layers.Attention(
+            width,
+            self.heads,
+            dense=partial(self.dense, use_bias=self.qkv_bias),
+            dense_out=self.dense,
+            kernels=self.kernels,
+            name="attention",
+        )(y, train=train)
+        z = z + drop(y)  # Eq. (2)
 
         y = self.norm(name="norm2")(z)
         y = layers.gelu(self.kernels)(self.dense(self.mlp_dim, name="mlp_in")(y))

@@ -30,7 +30,7 @@ MACHINE_KEYS = (
 
 _LEGAL = {
     "model.dtype": ("float32", "bfloat16"),
-    "model.kernels": ("auto", "native"),
+    "model.kernels": ("auto", "native", "flash"),
     "data.placement": ("auto", "host", "device"),
     "data.cache": ("auto", "none"),
     "augment.pad_mode": augment.PAD_MODES,

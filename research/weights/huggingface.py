@@ -35,10 +35,10 @@ VIT_RULES = rules.table(
     rules.Rule("params/position_embedding", ("vit.embeddings.position_embeddings",)),
     rules.layer_norm("block{i}/norm1", f"{_LAYER}.layernorm_before"),
     rules.dense(
-        "block{i}/attention_qkv",
+        "block{i}/attention/qkv",
         *(f"{_ATTENTION}.{n}" for n in ("query", "key", "value")),
     ),
-    rules.dense("block{i}/attention_out", f"{_LAYER}.attention.output.dense"),
+    rules.dense("block{i}/attention/out", f"{_LAYER}.attention.output.dense"),
     rules.layer_norm("block{i}/norm2", f"{_LAYER}.layernorm_after"),
     rules.dense("block{i}/mlp_in", f"{_LAYER}.intermediate.dense"),
     rules.dense("block{i}/mlp_out", f"{_LAYER}.output.dense"),

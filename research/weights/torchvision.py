@@ -30,8 +30,8 @@ VIT_RULES = rules.table(
     rules.Rule("params/position_embedding", ("encoder.pos_embedding",)),
     rules.layer_norm("block{i}/norm1", f"{_BLOCK}.ln_1"),
     # queries, keys and values are stacked in this order, as they are here
-    rules.dense("block{i}/attention_qkv", f"{_BLOCK}.self_attention.in_proj", dot="_"),
-    rules.dense("block{i}/attention_out", f"{_BLOCK}.self_attention.out_proj"),
+    rules.dense("block{i}/attention/qkv", f"{_BLOCK}.self_attention.in_proj", dot="_"),
+    rules.dense("block{i}/attention/out", f"{_BLOCK}.self_attention.out_proj"),
     rules.layer_norm("block{i}/norm2", f"{_BLOCK}.ln_2"),
     rules.dense("block{i}/mlp_in", f"{_BLOCK}.mlp.0"),
     rules.dense("block{i}/mlp_out", f"{_BLOCK}.mlp.3"),

@@ -3,9 +3,14 @@
 On CPU the heads stand before time, so that every product is one of plain matrices, and
 the scores, the probabilities and their cotangents are each one array of their own:
 fused into the operand of a product they would be computed element by element there.
+
+Long sequences go block by block of queries on every platform, and the probabilities of
+a block are computed again for its gradient, so that memory grows with t and not with
+t^2; under the causal rule a block reads only the keys up to its last query.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -14,59 +19,130 @@ from jax import lax
 
 from research.models.kernels import choice
 
+# Scores of one head from which on queries go in blocks, and queries of a block.
+_LONG, _BLOCK = 2**20, 512
+
 
 def attention(kernels: str) -> Callable:
-    """Chooses attention: (q, k, v, mask=None, causal=False), see `layers.attention`."""
+    """Chooses attention; see `layers.attention` for its arguments."""
+    if kernels == "flash" and jax.default_backend() == "gpu":
+        return _flash
     return choice.choose(kernels, _native, _attention)
 
 
-def _native(q, k, v, mask=None, causal=False):
-    return jax.nn.dot_product_attention(q, k, v, mask=mask, is_causal=causal)
+def _native(q, k, v, mask=None, causal=False, dropout=None):
+    if dropout is not None:
+        return _in_blocks(
+            partial(_whole, hold=lambda x: x), q, k, v, mask, causal, dropout
+        )
+    whole = jax.nn.dot_product_attention
+    return whole(q, k, v, mask=mask, is_causal=causal)
 
 
-def _attention(q, k, v, mask=None, causal=False):
-    def native(q, k, v, *mask):
-        return _native(q, k, v, *mask, causal=causal)
+def _flash(q, k, v, mask=None, causal=False, dropout=None):
+    """cuDNN's fused kernel; with dropout, which JAX does not hand to it, blocks."""
+    if q.dtype not in (jnp.bfloat16, jnp.float16):
+        raise ValueError(
+            f"kernels='flash' needs attention in half precision, got {q.dtype}; set "
+            "the model's dtype to bfloat16, or kernels='auto'"
+        )
+    if dropout is not None:
+        return _attention(q, k, v, mask, causal, dropout)
+    return jax.nn.dot_product_attention(
+        q, k, v, mask=mask, is_causal=causal, implementation="cudnn"
+    )
 
-    def on_cpu(q, k, v, *mask):
-        return _heads_first(q, k, v, *mask, causal=causal)
 
-    if q.ndim != 4 or k.shape[2] != q.shape[2]:  # grouped queries
-        return _native(q, k, v, mask, causal)
-    masks = () if mask is None else (mask,)
-    return lax.platform_dependent(q, k, v, *masks, cpu=on_cpu, default=native)
+def _attention(q, k, v, mask=None, causal=False, dropout=None):
+    extra = {} if mask is None else {"mask": mask}
+    if dropout is not None:
+        extra["dropout"] = dropout
+
+    def default(q, k, v, extra):
+        form = partial(_whole, hold=lambda x: x)
+        if dropout is None and not _is_long(q, k):
+            return _native(q, k, v, causal=causal, **extra)
+        return _in_blocks(form, q, k, v, causal=causal, **extra)
+
+    def on_cpu(q, k, v, extra):
+        form = partial(_whole, hold=lax.optimization_barrier)
+        return _in_blocks(form, q, k, v, causal=causal, **extra)
+
+    return lax.platform_dependent(q, k, v, extra, cpu=on_cpu, default=default)
 
 
-def _heads_first(q, k, v, mask=None, causal=False):
-    barrier = lax.optimization_barrier
+def _is_long(q, k) -> bool:
+    return q.shape[1] * k.shape[1] > _LONG and q.shape[1] > _BLOCK
+
+
+def _in_blocks(form, q, k, v, mask=None, causal=False, dropout=None):
+    """Applies a form of attention to all queries, or to one block after another."""
+    if not _is_long(q, k):
+        return form(q, k, v, mask, causal, dropout, start=0)
+    rows = []
+    for start in range(0, q.shape[1], _BLOCK):
+        end = min(start + _BLOCK, q.shape[1])
+        seen = min(end, k.shape[1]) if causal else k.shape[1]
+        part = mask
+        if mask is not None:
+            part = mask[..., :seen] if mask.shape[-1] > 1 else mask
+            part = part[:, :, start:end] if mask.shape[2] > 1 else part
+        block = jax.checkpoint(partial(form, causal=causal, start=start))
+        rows.append(
+            block(q[:, start:end], k[:, :seen], v[:, :seen], part, dropout=dropout)
+        )
+    return jnp.concatenate(rows, axis=1)
+
+
+def _whole(q, k, v, mask, causal, dropout, start, hold):
+    """Computes attention of queries that stand `start` behind the first key.
+
+    Args:
+      q, k, v, mask, dropout: as `layers.attention`.
+      causal: query t sees keys 0 to start + t.
+      start: of these queries among all.
+      hold: keeps an array from being fused with its readers.
+    """
+    heads, groups = q.shape[2], k.shape[2]
     q = q * q.shape[-1] ** -0.5
-    q, k, v = (barrier(rearrange(a, "b t h d -> b h t d")) for a in (q, k, v))
-    scores = barrier(jnp.einsum("bhtd,bhsd->bhts", q, k))
+    q = hold(rearrange(q, "b t (g r) d -> b g (r t) d", g=groups))
+    k, v = (hold(rearrange(a, "b s g d -> b g s d")) for a in (k, v))
+    scores = hold(jnp.einsum("bgtd,bgsd->bgts", q, k))
     scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    scores = rearrange(scores, "b g (r t) s -> b (g r) t s", r=heads // groups)
     if causal:
-        # Query t sees keys 0 to t, as in `jax.nn.dot_product_attention`.
         t, s = (lax.broadcasted_iota(jnp.int32, scores.shape[2:], a) for a in (0, 1))
-        scores = jnp.where((t >= s)[None, None], scores, _lowest(scores))
+        scores = jnp.where((t + start >= s)[None, None], scores, _lowest(scores))
     if mask is not None:
         scores = jnp.where(mask, scores, _lowest(scores))
-    weights = _softmax(scores).astype(v.dtype)
-    y = barrier(jnp.einsum("bhts,bhsd->bhtd", weights, v))
-    return rearrange(y, "b h t d -> b t h d")
+    weights = _softmax(scores, hold)
+    if dropout is not None:
+        weights = _drop(weights, *dropout, start)
+    weights = rearrange(weights, "b (g r) t s -> b g (r t) s", g=groups)
+    y = hold(jnp.einsum("bgts,bgsd->bgtd", weights.astype(v.dtype), v))
+    return rearrange(y, "b g (r t) d -> b t (g r) d", r=heads // groups)
 
 
 def _lowest(x):
     return jnp.asarray(-0.7 * jnp.finfo(x.dtype).max, x.dtype)
 
 
-@jax.custom_jvp
-def _softmax(x):
+def _drop(weights, key, rate, start: int):
+    keep = 1 - rate
+    kept = jax.random.bernoulli(jax.random.fold_in(key, start), keep, weights.shape)
+    return jnp.where(kept, weights / keep, 0)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _softmax(x, hold):
     x = jnp.exp(x - lax.stop_gradient(jnp.max(x, axis=-1, keepdims=True)))
-    return lax.optimization_barrier(x / jnp.sum(x, axis=-1, keepdims=True))
+    return hold(x / jnp.sum(x, axis=-1, keepdims=True))
 
 
 @_softmax.defjvp
-def _softmax_jvp(primals, tangents):
-    (p,), (t,) = map(_softmax, primals), tangents
+def _softmax_jvp(hold, primals, tangents):
+    (x,), (t,) = primals, tangents
     # p is the held array, so that the gradient reads it instead of computing it again.
-    t = lax.optimization_barrier(p * (t - jnp.sum(p * t, axis=-1, keepdims=True)))
-    return p, lax.optimization_barrier(t)
+    p = _softmax(x, hold)
+    t = hold(p * (t - jnp.sum(p * t, axis=-1, keepdims=True)))
+    return p, hold(t)

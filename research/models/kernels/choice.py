@@ -5,7 +5,8 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import lax
 
-MODES = ("auto", "native")
+# "flash" is "auto" with cuDNN's attention on GPU.
+MODES = ("auto", "native", "flash")
 
 
 def choose(kernels: str, native: Callable, auto: Callable) -> Callable:
