@@ -33,7 +33,7 @@ def _add_experiment(config: ConfigDict) -> None:
     config.model.name = "mlp"  # research/models/<name>.py
     config.model.variant = "debug"  # a row of that file's VARIANTS
     config.model.dtype = "float32"  # of the computation: float32 | bfloat16
-    config.model.kernels = "auto"  # auto: the platform's fastest forms | native | flash (GPU)
+    config.model.kernels = "auto"  # auto: fastest per platform | native | flash (GPU)
 
     config.task = ConfigDict()
     config.task.name = "classification"  # research/tasks/<name>.py
