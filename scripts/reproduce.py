@@ -260,9 +260,11 @@ def _train(config, seeds, folder, deadline, command, values, file) -> dict:
     Raises:
       ValueError: the budget was spent before anything could be evaluated.
     """
+    from research import lookup
     from research.reproduction import claims, evidence
     from research.reproduction import seeds as training
 
+    scores = getattr(lookup.module("tasks", config.task.name), "SCORES", ())
     for number in range(config.seed, config.seed + seeds):
         if deadline.past:
             print("the budget is spent; the same command goes on from there")
@@ -272,7 +274,7 @@ def _train(config, seeds, folder, deadline, command, values, file) -> dict:
         print(f"seed {number} in {place}", flush=True)
         finished, step, record = training.train(run, place, deadline, command, _test)
         if record is not None:
-            claims.check_measured(record, config.claim.metric)
+            claims.check_measured(record, config.claim.metric, scores)
             values = evidence.add(values, record)
             evidence.write(file, values)
         elif not values["seeds"]:
