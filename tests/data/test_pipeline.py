@@ -272,3 +272,53 @@ def test_random_crops_are_drawn_by_epoch_and_example_wherever_they_are_read(work
             for e, i in zip(at["epoch"][2:6], at["example"][2:6], strict=True)
         ]
         np.testing.assert_array_equal(boxes, expected)
+
+
+class Windows(Numbers):
+    """The same, each example going on where the one before ends."""
+
+    spec = source.Spec({"x": source.Feature((), "int64")}, contiguous=True)
+
+
+def test_each_row_of_contiguous_examples_reads_a_stream_of_its_own():
+    order = pipeline.Streams(COUNT, SIZE)  # 8 streams of 6; two examples are left over
+    batches = pipeline.TrainBatches(Windows(), order, slice(None))
+    epoch = [batches[step] for step in range(6)]
+    streams = np.stack([batch["x"] for batch in epoch], axis=1)
+    np.testing.assert_array_equal(streams, np.arange(48).reshape(8, 6))
+    starts = np.stack([batch["start"] for batch in epoch], axis=1)
+    np.testing.assert_array_equal(starts[:, 0], True)
+    np.testing.assert_array_equal(starts[:, 1:], False)
+    np.testing.assert_array_equal(batches[6]["x"], epoch[0]["x"])
+    assert order.positions(6)["epoch"].tolist() == [1] * SIZE
+
+
+def test_processes_share_the_streams():
+    order = pipeline.Streams(COUNT, SIZE)
+    whole = pipeline.TrainBatches(Windows(), order, slice(None))[3]
+    for process in (0, 1):
+        rows = pipeline.process_slice(SIZE, process, 2)
+        share = pipeline.TrainBatches(Windows(), order, rows)[3]
+        for name, value in whole.items():
+            np.testing.assert_array_equal(share[name], value[rows])
+
+
+def test_streams_need_an_example_each():
+    with pytest.raises(ValueError) as error:
+        pipeline.Streams(7, 8)
+    assert str(error.value) == (
+        "data.batch_size must be in 1..7, the windows of the training split, got 8; use "
+        "a smaller batch, or shorter windows"
+    )
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 50, 64])
+def test_evaluation_reads_every_contiguous_example_once_in_order(size):
+    batches = list(pipeline.eval_batches(Windows(), size))
+    x, mask, start = (
+        np.stack([batch[name] for batch in batches], axis=1)
+        for name in ("x", "mask", "start")
+    )
+    read = x[mask > 0]  # row by row
+    np.testing.assert_array_equal(read, np.arange(COUNT))
+    assert start[:, 0].all() and not start[:, 1:].any()
