@@ -1,8 +1,8 @@
 """Sentences, or pairs of them, with a class or a score each, from tables.
 
-A folder holds train.tsv and, where they exist, dev.tsv (or validation.tsv) and test.tsv,
-or the same as .csv or .jsonl; `files` names others. research/data/tables.py says how
-the files are read. GLUE's folders are of this kind.
+A folder holds train.tsv and, where there are such, dev.tsv (or validation.tsv) and
+test.tsv, or the same as .csv or .jsonl; `files` names others. research/data/tables.py
+says how they are read. GLUE's folders are of this kind.
 
 Features: `token` (length,) int32, padded behind its end; `type` (length,) int32, 0 in
 the first sentence and 1 in the second; `length` () int32, the tokens that are real;
@@ -225,8 +225,9 @@ def _files(path: str | None, files) -> dict[str, pathlib.Path]:
     found = {}
     for split, stems in _STEMS.items():
         names = (f"{stem}{suffix}" for stem in stems for suffix in tables.SUFFIXES)
-        there = (folder / name for name in names if (folder / name).is_file())
-        found |= {split: file for file in [next(there, None)] if file}
+        there = next((f for name in names if (f := folder / name).is_file()), None)
+        if there:
+            found[split] = there
     if not found:
         raise FileNotFoundError(
             f"no table of a split is in {path}; set config.data.path to a folder with "
@@ -247,8 +248,7 @@ def _check_options(text, length: int, overlong: str) -> None:
         )
     if overlong not in ("cut", "refuse"):
         raise ValueError(
-            f"config.data.overlong must be 'cut' or 'refuse', got {overlong!r}; correct "
-            "it"
+            f"config.data.overlong must be cut or refuse, got {overlong!r}; correct it"
         )
 
 

@@ -42,6 +42,6 @@ def test_a_bad_option_is_one_sentence():
     with pytest.raises(ValueError) as error:
         synthetic_sentences.load("train", kind="triple")
     assert str(error.value) == (
-        "synthetic sentences need a kind of class, pair, score, a length of at least 24 "
-        "and a count of at least 4, got 'triple', 24 and 2048; correct them"
+        "synthetic sentences need a kind of class, pair, score, a length of at least "
+        "24 and a count of at least 4, got 'triple', 24 and 2048; correct them"
     )

@@ -153,7 +153,7 @@ def test_a_missing_split_is_held_out(folder):
         (dict(length=2), "config.data.length must be at least 4, got 2; use 128"),
         (
             dict(overlong="split"),
-            "config.data.overlong must be 'cut' or 'refuse', got 'split'; correct it",
+            "config.data.overlong must be cut or refuse, got 'split'; correct it",
         ),
         (
             dict(files=(("dev", "dev.tsv"),)),
