@@ -1,0 +1,198 @@
+"""Language modeling: each token from those before it.
+
+Batch: token (b, t + 1) int32 in [0, v), -1 where the text has ended; mask (b,) float32,
+0 for padding; from contiguous text also start (b,) bool, true where a stream begins.
+The model reads token[:, :-1] and is asked for token[:, 1:].
+
+Metrics: loss, the negative log-likelihood in nats per token; accuracy. From the loss
+follow perplexity, exp(loss), and bits per token or character, loss / log 2, both of
+the whole split's total, not means over batches.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from research.tasks import generation, gradient, sampling
+from research.tasks.task import Task
+from research.training.state import TrainState
+
+_UNITS = ("token", "character", "byte", "word")
+_PER = ("token", "sequence")
+
+
+@dataclass(frozen=True)
+class LanguageModeling(Task):
+    """The task's pure functions, over one model and one optimizer."""
+
+    model: nn.Module
+    tx: optax.GradientTransformation
+    carry: bool
+    per: str
+    unit: str
+    temperature: float
+    predicted: int
+    options: gradient.Options
+
+    def init(self, seed: jax.Array, batch) -> TrainState:
+        """Draws the initial state; `batch` gives shapes only."""
+        token = batch["token"]
+        variables = self.model.init(
+            jax.random.key(seed), jnp.maximum(token[:, :-1], 0), train=False
+        )
+        model_state = {k: v for k, v in variables.items() if k != "params"}
+        if self.carry:
+            model_state["carry"] = self.model.initial_carry(len(token))
+        return gradient.init_state(
+            variables["params"], model_state, self.tx, seed, self.options
+        )
+
+    def train_step(self, state: TrainState, batch):
+        """Makes one update; returns (state, metrics)."""
+        step = gradient.make_train_step(self._loss, self.tx, self.options)
+        return step(state, batch)
+
+    def init_carry(self, batch_size: int) -> Any:
+        """Makes the carry that an evaluation begins with, where there is one."""
+        return self.model.initial_carry(batch_size) if self.carry else None
+
+    def eval_step(self, state: TrainState, batch, carry=None):
+        """Measures a batch; returns metrics, or (metrics, carry) where one is given."""
+        variables = {"params": state.eval_params(), **_fixed(state.model_state)}
+        token = batch["token"]
+        logits = self.model.apply(
+            variables, jnp.maximum(token[:, :-1], 0), carry=carry, train=False
+        )
+        if carry is None:
+            return self._metrics(logits, batch)
+        logits, carry = logits
+        return self._metrics(logits, batch), carry
+
+    def predict(self, state: TrainState, batch) -> dict[str, jax.Array]:
+        """Goes on with the first half of each text.
+
+        Returns:
+          {"token": (b, t + 1) int32}: the first half as given, the rest drawn.
+        """
+        prompt = batch["token"][:, : -(-batch["token"].shape[1] // 2)]
+        variables = {"params": state.eval_params(), **_fixed(state.model_state)}
+        drawn = generation.generate(
+            self.model,
+            variables,
+            jnp.maximum(prompt, 0),
+            max_tokens=batch["token"].shape[1] - prompt.shape[1],
+            how=sampling.Sampling(self.temperature),
+            key=state.rng(),
+        )
+        return {"token": jnp.concatenate([prompt, drawn], axis=1)}
+
+    def derive(self, averages: Mapping[str, float]) -> dict[str, float]:
+        """Adds perplexity and bits per unit."""
+        loss = averages["loss"]
+        perplexity = math.exp(loss) if loss < 700 else math.inf
+        bits = {f"bits_per_{self.unit}": loss / math.log(2)}
+        return {**averages, "perplexity": perplexity, **bits}
+
+    def _loss(self, params, model_state, batch, rng):
+        variables = {"params": params, **_fixed(model_state)}
+        inputs, carry = jnp.maximum(batch["token"][:, :-1], 0), None
+        if self.carry:
+            _check_streams(batch)
+            first = self.model.initial_carry(len(inputs))
+            carry = _reset(model_state["carry"], first, batch["start"])
+        outputs, moved = self.model.apply(
+            variables,
+            inputs,
+            carry=carry,
+            train=True,
+            rngs={"dropout": rng},
+            mutable=list(_fixed(model_state)),
+        )
+        if self.carry:
+            outputs, moved["carry"] = outputs
+        metrics = self._metrics(outputs, batch)
+        if self.per == "sequence":
+            metrics["objective"] = (metrics["loss"][0], batch["mask"].sum())
+        return metrics, moved
+
+    def _metrics(self, logits, batch) -> gradient.Metrics:
+        target = batch["token"][:, 1:]
+        counted = (target >= 0) * batch["mask"][:, None]
+        logits = logits.astype(jnp.float32)
+        loss = optax.softmax_cross_entropy_with_integer_labels(
+            logits, jnp.maximum(target, 0)
+        )
+        right = logits.argmax(-1) == target
+        return {
+            "loss": ((loss * counted).sum(), counted.sum()),
+            "accuracy": ((right * counted).sum(), counted.sum()),
+        }
+
+
+def _check_streams(batch) -> None:
+    if "start" not in batch:
+        raise ValueError(
+            "config.task.carry=True goes on from batch to batch, which needs streams "
+            "of text; set config.data.contiguous=True as well"
+        )
+
+
+def _fixed(model_state) -> dict:
+    return {name: value for name, value in model_state.items() if name != "carry"}
+
+
+def _reset(carry, first, start):
+    """Begins again in the rows where a stream begins."""
+
+    def choose(old, new):
+        return jnp.where(start.reshape(-1, *(1,) * (old.ndim - 1)), new, old)
+
+    return jax.tree.map(choose, carry, first)
+
+
+def build(
+    model: nn.Module,
+    tx: optax.GradientTransformation,
+    options: gradient.Options,
+    *,
+    carry: bool = False,
+    per: str = "token",
+    unit: str = "token",
+    temperature: float = 1.0,
+    shown: int = 4,
+) -> LanguageModeling:
+    """Builds the task.
+
+    Args:
+      model: token (b, t) -> logits (b, t, v), see research/models/gpt.py and rnn.py.
+      tx: the optimizer.
+      options: switches of the gradient step.
+      carry: a recurrent network's state goes on from batch to batch (truncated
+        backpropagation through time); needs `config.data.contiguous`.
+      per: what the gradient's loss is averaged over: "token", or "sequence", which sums
+        over a window's tokens, as recipes do whose learning rate and clipping are
+        meant for that sum (Zaremba et al. 2014).
+      unit: what a token is, in the name of the metric `bits_per_<unit>`.
+      temperature: of the texts that are shown, at least 0; 0 takes the likeliest token.
+      shown: texts of a split that are continued for the report.
+
+    Raises:
+      ValueError: an unknown choice, or a carry where it cannot be.
+    """
+    for name, value, legal in (("per", per, _PER), ("unit", unit, _UNITS)):
+        if value not in legal:
+            raise ValueError(
+                f"config.task.{name} must be one of {', '.join(legal)}, got {value!r}"
+            )
+    if carry and options.accumulate > 1:
+        raise ValueError(
+            f"train.accumulate={options.accumulate} splits the streams that task.carry "
+            "reads on in; set it to 1 or use a smaller batch"
+        )
+    return LanguageModeling(model, tx, carry, per, unit, temperature, shown, options)
