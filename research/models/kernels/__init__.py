@@ -13,6 +13,7 @@ from research.models.kernels.activation import gelu
 from research.models.kernels.attention import attention
 from research.models.kernels.choice import MODES
 from research.models.kernels.convolution import conv_general_dilated
+from research.models.kernels.embedding import embed
 from research.models.kernels.normalisation import batch_norm, layer_norm
 from research.models.kernels.pooling import avg_pool, max_pool
 from research.models.kernels.product import dot_general
@@ -24,6 +25,7 @@ __all__ = [
     "batch_norm",
     "conv_general_dilated",
     "dot_general",
+    "embed",
     "gelu",
     "layer_norm",
     "max_pool",

@@ -53,10 +53,10 @@ def empty_cache(
     batch_size: int, length: int, heads: int, head_dim: int, dtype: Any = jnp.float32
 ) -> Cache:
     """Makes the cache of one layer: `length` empty slots of `heads` keys and values."""
-    slots = jnp.zeros((batch_size, length, heads, head_dim), dtype)
+    shape = (batch_size, length, heads, head_dim)
     return Cache(
-        key=slots,
-        value=slots,
+        key=jnp.zeros(shape, dtype),
+        value=jnp.zeros(shape, dtype),
         mask=jnp.zeros((batch_size, length), bool),
         filled=jnp.zeros((batch_size,), jnp.int32),
     )
@@ -179,6 +179,16 @@ class Attention(nn.Module):
         """Computes the keys and values of cross-attention, once for many steps."""
         key, value = jnp.split(self.key_value(memory), 2, axis=-1)
         return Memory(self._heads(key), self._heads(value))
+
+    def weights(
+        self, x: Float[Array, "b t w"], memory: Memory, mask: Bool[Array, "b s"]
+    ) -> Float[Array, "b h t s"]:
+        """Computes the probabilities of cross-attention, to be looked at."""
+        q = self._heads(self.query(x)).astype(jnp.float32)
+        key = jnp.repeat(memory.key, self.heads // memory.key.shape[2], axis=2)
+        scores = jnp.einsum("bthd,bshd->bhts", q, key.astype(jnp.float32))
+        scores = scores * self.head_dim**-0.5
+        return jax.nn.softmax(scores, where=mask[:, None, None])
 
     def _heads(self, x):
         return rearrange(x, "b t (h d) -> b t h d", d=self.head_dim)

@@ -51,9 +51,20 @@ def avg_pool(kernels: str, **fields: Any) -> Callable[..., Any]:
     return partial(forms.avg_pool(kernels), **fields)
 
 
-def gelu(kernels: str) -> Callable[..., Any]:
-    """Chooses a form of the exact gelu, x Phi(x); kernels is "auto" or "native"."""
-    return forms.gelu(kernels)
+def embed(kernels: str, **fields: Any) -> Callable[..., nn.Embed]:
+    """Binds `nn.Embed`; kernels is "auto" or "native"."""
+    return partial(forms.embed(kernels), **fields)
+
+
+def gelu(kernels: str, *, approximate: bool = False) -> Callable[..., Any]:
+    """Chooses a form of gelu; kernels is "auto" or "native".
+
+    Args:
+      kernels: "auto" or "native".
+      approximate: GPT-2's, by tanh (Hendrycks & Gimpel 2016, section 2), instead of the
+        exact x Phi(x).
+    """
+    return forms.gelu(kernels, approximate)
 
 
 def attention(kernels: str, **fields: Any) -> Callable[..., Any]:
@@ -82,17 +93,18 @@ class Dropout(nn.Module):
 
     Attributes:
       rate: share of the units set to zero, in [0, 1).
-      deterministic: pass the input on unchanged.
+      deterministic: pass the input on unchanged; said here or in the call.
     """
 
     rate: Rate
-    deterministic: bool
+    deterministic: bool | None = None
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x, deterministic: bool | None = None):
         """Draws from the rng "dropout"."""
+        rests = nn.merge_param("deterministic", self.deterministic, deterministic)
         traced = isinstance(self.rate, jax.Array)
-        if self.deterministic or (not traced and self.rate == 0):
+        if rests or (not traced and self.rate == 0):
             return x
         keep = 1 - self.rate
         kept = jax.random.bernoulli(self.make_rng("dropout"), keep, x.shape)
