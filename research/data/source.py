@@ -96,6 +96,8 @@ class VaryingSource(Source, Protocol):
 class Arrays:
     """A source whose examples are rows of arrays in memory (or memory-mapped)."""
 
+    in_memory = True
+
     def __init__(self, arrays: Mapping[str, np.ndarray], class_names=()):
         lengths = {name: len(array) for name, array in arrays.items()}
         if len(set(lengths.values())) != 1:
@@ -145,12 +147,16 @@ class Subset:
         labels = self.source.labels()
         return None if labels is None else labels[self.indices]
 
+    def texts(self, name: str, indices: np.ndarray) -> list[str]:
+        """Reads the texts of a feature; see `parallel_text.Pairs.texts`."""
+        return self.source.texts(name, self.indices[indices])
+
 
 def in_memory(examples: Source) -> bool:
     """Tells whether reading examples costs next to nothing: decoded arrays."""
     while isinstance(examples, Subset):
         examples = examples.source
-    return isinstance(examples, Arrays)
+    return getattr(examples, "in_memory", False)
 
 
 def require_folder(path: str | None, holds: str) -> pathlib.Path:
