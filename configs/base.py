@@ -108,6 +108,7 @@ def _add_training(config: ConfigDict) -> None:
     config.train.steps_per_call = 1  # updates per device call
     config.train.accumulate = 1  # micro-batches per update
     config.train.ema_decay = 0.0  # of averaged parameters, used to evaluate; 0: off
+    config.train.average_after = 0  # NT-ASGD: evaluations without progress; 0: off
     config.train.remat = "none"  # recompute in the backward pass: none | dots | full
     config.train.on_nan = "stop"  # non-finite loss: stop | continue
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from research.tasks import remat
+from research.tasks import averaging, remat
 from research.training import state as states
 from research.training.state import TrainState
 
@@ -23,6 +23,7 @@ class Options:
     Attributes:
       accumulate: micro-batches per update; must divide the batch.
       ema_decay: of the averaged parameters; 0 keeps none.
+      average_after: n of averaging that waits for a trigger; 0: off. See averaging.py.
       norms_every: steps between two measurements of norms.
       remat: a key of remat.POLICIES.
       freeze: regular expressions of the paths of parameters without a gradient.
@@ -30,6 +31,7 @@ class Options:
 
     accumulate: int = 1
     ema_decay: float = 0.0
+    average_after: int = 0
     norms_every: int = 1
     remat: str = "none"
     freeze: tuple[str, ...] = ()
@@ -45,13 +47,16 @@ def init_state(params, model_state, tx, seed, options: Options) -> TrainState:
       seed: () uint32.
       options: switches of the step.
     """
+    averages = options.ema_decay or options.average_after
+    after = options.average_after
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,
         model_state=model_state,
         opt_state=tx.init(params),
-        ema_params=jax.tree.map(jnp.array, params) if options.ema_decay else None,
+        ema_params=jax.tree.map(jnp.array, params) if averages else None,
         seed=jnp.asarray(seed, jnp.uint32),
+        trigger=averaging.waiting(after) if after else None,
     )
 
 
@@ -158,16 +163,11 @@ def _norms(step, every: int, grads, params, updates) -> Metrics:
 
 
 def _averaged(state: TrainState, params: Any, decay: float):
-    """Moves the parameter average; a young average follows faster.
-
-    decay_t = min(decay, (1 + t) / (10 + t)), as TensorFlow's ExponentialMovingAverage.
-    """
+    """Moves the average of the parameters, where there is one."""
     if state.ema_params is None:
         return None
-    t = state.step.astype(jnp.float32)
-    decay_t = jnp.minimum(decay, (1 + t) / (10 + t))
-    return jax.tree.map(
-        lambda e, p: (decay_t * e + (1 - decay_t) * p).astype(e.dtype),
-        state.ema_params,
-        params,
-    )
+    if state.trigger is not None:
+        return averaging.mean_since(
+            state.ema_params, params, state.trigger, state.step + 1
+        )
+    return averaging.exponential(state.ema_params, params, state.step, decay)

@@ -146,6 +146,7 @@ def assemble(config, spec: source.Spec, plan: settings.Plan) -> Experiment:
     options = gradient.Options(
         accumulate=config.train.accumulate,
         ema_decay=config.train.ema_decay,
+        average_after=config.train.average_after,
         norms_every=config.train.log_every,
         remat=config.train.remat,
         freeze=config.optimizer.freeze,

@@ -167,6 +167,8 @@ class _Run:
             if last or self.step % plan.eval_every == 0:
                 evaluated = self._evaluate()
                 self._log({"step": self.step} | evaluated)
+                loss = evaluated["validation/loss"]
+                self.state = self.programs.observe(self.state, loss)
             # 3. the checkpoint knows what evaluation found
             best = evaluated and self.config.checkpoint.keep_best
             if last or best or self.step % plan.save_every == 0:

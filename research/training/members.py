@@ -54,6 +54,11 @@ class Members:
           ValueError: a config contradicts itself or the data.
         """
         self._data = data
+        if any(_get(config, "train.average_after") for config in configs):
+            raise ValueError(
+                "train.average_after waits for evaluations of its own run, which a "
+                "population does not make; use --executor=process"
+            )
         spec, count = data["train"].spec, len(data["train"])
         self.form, self.configs = form, list(configs)
         self.experiments = [

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from research.data import source
+from research.tasks import averaging
 from research.training import sharding
 from research.training.experiment import Experiment
 
@@ -59,7 +60,7 @@ class Programs:
         stacked = int(self._per_call > 1)
         self._item = sharding.batch_sharding(self.mesh, leading=stacked)
         self._replicated = sharding.replicated(self.mesh)
-        self._train = None
+        self._train, self._observe = None, None
         self._names = {}  # of the packed metrics, known once traced
         self._seen = {}  # shapes of the last batch
         self._eval = jax.jit(
@@ -142,6 +143,17 @@ class Programs:
         """
         self._watch("evaluation", batch)
         return self._eval(state, self._put(batch, self._batch), carry)
+
+    def observe(self, state, loss: float):
+        """Notes a validation loss, where an average of the parameters waits for it."""
+        if state.trigger is None:
+            return state
+        if self._observe is None:
+            self._observe = jax.jit(
+                averaging.observe, out_shardings=self.state_sharding.trigger
+            )
+        trigger = self._observe(state.trigger, state.step, np.float32(loss))
+        return state.replace(trigger=trigger)
 
     def predict(self, state, batch) -> dict[str, np.ndarray]:
         """Predicts one stored batch; returns name -> (b, ...) on the host."""

@@ -81,6 +81,7 @@ _RANGES = {
     "train.steps_per_call": (1, None),
     "train.accumulate": (1, None),
     "train.ema_decay": (0.0, 0.999999),
+    "train.average_after": (0, 1000),
     "checkpoint.every": (0, None),
     "checkpoint.keep": (1, None),
     "checkpoint.keep_best": (0, None),
@@ -160,6 +161,11 @@ def _check_together(config) -> None:
         raise ValueError(
             f"data.mean and data.std need one value per channel each, std above 0, got "
             f"{tuple(data.mean)} and {tuple(data.std)}; correct them"
+        )
+    if train.ema_decay and train.average_after:
+        raise ValueError(
+            f"train.ema_decay={train.ema_decay} and train.average_after="
+            f"{train.average_after} are two averages of the parameters; set one to 0"
         )
     if train.steps == 0 and train.epochs == 0:
         raise ValueError(

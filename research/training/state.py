@@ -21,6 +21,7 @@ class TrainState:
       opt_state: of the optimizer, or of several.
       ema_params: running average of `params`, or None where it is switched off.
       seed: () uint32; step n draws from `fold_in(key(seed), n)`.
+      trigger: what starts the average, see research/tasks/averaging.py, or None.
     """
 
     step: jax.Array
@@ -29,6 +30,7 @@ class TrainState:
     opt_state: Any
     ema_params: Any
     seed: jax.Array
+    trigger: Any = None
 
     def rng(self) -> jax.Array:
         """Returns the key of this step: resuming replays the same draws."""
