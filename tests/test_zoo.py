@@ -43,6 +43,15 @@ def _image(*shape):
     return inputs
 
 
+def _tokens(vocabulary, length):
+    def inputs(batch):
+        generator = np.random.default_rng(0)
+        drawn = generator.integers(0, vocabulary, (batch, length))
+        return (jnp.asarray(drawn, jnp.int32),)
+
+    return inputs
+
+
 def _at(inputs, variants):
     return {variant: inputs for variant in variants}
 
@@ -51,6 +60,15 @@ _RESNET = {
     **{"18": 11_689_512, "34": 21_797_672, "50": 25_557_032, "101": 44_549_160},
     **{"152": 60_192_808, "20": 269_722, "32": 464_154, "44": 658_586},
     **{"56": 853_018, "110": 1_727_962},
+}
+_BERT = {
+    **{"tiny": 4_385_920, "mini": 11_170_560, "small": 28_763_648},
+    **{"medium": 41_373_184, "base": 109_482_240, "base-cased": 108_310_272},
+    **{"large": 335_141_888},
+}
+_GPT = {
+    **{"124M": 124_439_808, "355M": 354_823_168, "774M": 774_030_080},
+    **{"1558M": 1_557_611_200, "char": 10_745_088, "char-cpu": 804_096},
 }
 _VGG = {"11": 132_863_336, "13": 133_047_848, "16": 138_357_544, "19": 143_667_240}
 _VIT = {
@@ -66,7 +84,9 @@ CASES = {
         {"2014": 61_100_840},
         published={"2014": _image(224, 224, 3)},
     ),
+    "bert": Case(_tokens(64, 6), _BERT),
     "cnn": Case(_image(28, 28, 1), {"32-64-128": 1_199_882}),
+    "gpt": Case(_tokens(11, 6), _GPT),
     "lenet": Case(_image(32, 32, 1), {"1998": 60_000, "modern": 61_706}),
     "mlp": Case(
         _image(28, 28, 1), {"512-512": 669_706, "300": 238_510, "256-128-64": 242_762}
@@ -191,7 +211,8 @@ def test_classes_can_be_changed(name):
     model, inputs = _debug(name, num_classes=3), CASES[name].inputs(BATCH)
     init = functools.partial(model.init_with_output, train=False)
     outputs, _ = jax.eval_shape(init, jax.random.key(0), *inputs)
-    assert outputs.shape[-1] == 3
+    logits = outputs["logits"] if isinstance(outputs, dict) else outputs
+    assert logits.shape[-1] == 3
 
 
 @pytest.mark.parametrize("name", NAMES)

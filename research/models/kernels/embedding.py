@@ -6,6 +6,7 @@ row after row on one core. The head's product has the barriers of any other.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -19,23 +20,39 @@ _SMALL = 1024
 
 
 def embed(kernels: str) -> Callable:
-    """Chooses the class of embedding tables, of the fields of `nn.Embed`."""
+    """Chooses the class of embedding tables, of the fields of `Embed`."""
     return choice.choose(kernels, nn.Embed, Embed)
 
 
-class Embed(nn.Embed):
-    """`nn.Embed` whose products and gradients are quicker on CPU."""
+class Embed(nn.Module):
+    """`nn.Embed` whose products and gradients are quicker on CPU.
+
+    Attributes:
+      num_embeddings: rows of the table.
+      features: its columns.
+      dtype: of the result; None: the table's.
+      param_dtype: of the table.
+      embedding_init: draws it.
+    """
+
+    num_embeddings: int
+    features: int
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+    embedding_init: Callable = nn.linear.default_embed_init
+
+    def setup(self):
+        """Makes the table, "embedding"."""
+        shape = (self.num_embeddings, self.features)
+        self.embedding = self.param(
+            "embedding", self.embedding_init, shape, self.param_dtype
+        )
 
     def __call__(self, inputs):
-        """Looks rows up; see `nn.Embed`."""
-        if self.num_embeddings == 1 or not jnp.issubdtype(inputs.dtype, jnp.integer):
-            return super().__call__(inputs)
-        (table,) = nn.dtypes.promote_dtype(
-            self.embedding, dtype=self.dtype, inexact=False
-        )
-        small = self.num_embeddings <= _SMALL
+        """Looks up the rows of integers; see `nn.Embed`."""
+        (table,) = nn.dtypes.promote_dtype(self.embedding, dtype=self.dtype)
         rows = partial(jnp.take, axis=0)
-        on_cpu = _rows if small else rows
+        on_cpu = _rows if self.num_embeddings <= _SMALL else rows
         return lax.platform_dependent(table, inputs, cpu=on_cpu, default=rows)
 
     def attend(self, query):
