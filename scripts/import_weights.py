@@ -55,7 +55,7 @@ def convert(options):
     if options.to is None:
         return
     size = options.image_size or found.image_size
-    same_classes = model.num_classes == found.fields["num_classes"]
+    same_classes = getattr(model, "num_classes", 0) == found.num_classes
     written = exporting.export(
         model,
         variables,
@@ -75,6 +75,8 @@ def _facts(found, model):
     yield f"{found.source}: {found.form.publisher} {found.architecture}"
     for name, value in own.fields(model).items():
         yield f"  {name:22s} {value}"
+    if found.image_size is None:
+        return
     height, width = found.image_size
     yield f"  {'images':22s} {height}x{width}x{found.channels}"
     yield f"  {'preprocessing':22s} {found.preprocessing or 'not stated'}"

@@ -13,6 +13,8 @@ from research import lookup
 from research.weights import files, own, positions, published, rules
 from research.weights.preprocessing import Preprocessing
 
+# Fields of networks that read tokens.
+_OF_TOKENS = ("vocab_size", "source_vocab_size")
 _POSITIONS = "params/position_embedding"
 # The first convolution's kernel, which tells the channels of the images.
 _FIRST = ("stem_conv", "patch_embedding", "conv1_1", "conv1", "C1")
@@ -48,18 +50,7 @@ def export(
     """
     form = _export_form(model, format)
     tree = flax.traverse_util.flatten_dict(dict(variables), sep="/")
-    kernels = (tree.get(f"params/{name}/kernel") for name in _FIRST)
-    first = next((kernel for kernel in kernels if kernel is not None), None)
-    if first is None:
-        raise ValueError(
-            "only networks for images are exported, whose first convolution is one of "
-            f"{', '.join(_FIRST)}; got a {type(model).__name__}"
-        )
-    if image_size is None and _POSITIONS in tree:
-        token, count = model.pool == "token", tree[_POSITIONS].shape[1]
-        image_size = positions.image_size(count, token, model.patch)
-    size = positions.height_width(image_size or 224)
-    sizes = rules.Sizes(own.fields(model), size, first.shape[-2])
+    sizes = _sizes(model, tree, image_size)
     tensors = {}
     for leaf_path, source in rules.sources(form, tree).items():
         if source is None:
@@ -69,6 +60,24 @@ def export(
         tensors |= rules.publish(source, np.asarray(tree[leaf_path]))
     configs = form.configs(model, sizes, preprocessing, class_names)
     return files.write(pathlib.Path(path), tensors, configs, alone=form.alone)
+
+
+def _sizes(model: nn.Module, tree: Mapping[str, Any], image_size) -> rules.Sizes:
+    """Tells what the network reads: images of some size, or tokens."""
+    if any(hasattr(model, name) for name in _OF_TOKENS):
+        return rules.Sizes(own.fields(model))
+    kernels = (tree.get(f"params/{name}/kernel") for name in _FIRST)
+    first = next((kernel for kernel in kernels if kernel is not None), None)
+    if first is None:
+        raise ValueError(
+            "only networks for text are exported, and those for images whose first "
+            f"convolution is one of {', '.join(_FIRST)}; got a {type(model).__name__}"
+        )
+    if image_size is None and _POSITIONS in tree:
+        token, count = model.pool == "token", tree[_POSITIONS].shape[1]
+        image_size = positions.image_size(count, token, model.patch)
+    size = positions.height_width(image_size or 224)
+    return rules.Sizes(own.fields(model), size, first.shape[-2])
 
 
 def _export_form(model: nn.Module, publisher: str) -> rules.Format:

@@ -129,25 +129,30 @@ def fill(
     Raises:
       ValueError: a tensor is missing, extra or mis-shaped; a table lists all of them.
     """
-    size = positions.height_width(image_size or found.image_size)
-    theirs = _shapes(
-        model.clone(num_classes=found.fields["num_classes"]),
-        (*found.image_size, found.channels),
-    )
+    size = found.image_size
+    if image_size is not None:
+        size = positions.height_width(image_size)
+    if size is not None and found.image_size is None:
+        raise ValueError(
+            f"{found.source} holds a {found.architecture}, which reads no images, but "
+            f"image_size={image_size} is asked for; leave it out"
+        )
+    new_head = getattr(model, "num_classes", 0) != found.num_classes
+    original = model.clone(num_classes=found.num_classes) if new_head else model
+    theirs = _shapes(original, found.image_size, found.channels)
     sources, unread = _account(found, theirs)
     for reason, names in unread.items():
         _log.info("%s: %d tensors not read: %s", found.source, len(names), reason)
-    new_head = model.num_classes != found.fields["num_classes"]
     wanted, leaves = theirs, {}
     if new_head or size != found.image_size:
-        wanted = _shapes(model, (*size, found.channels))
+        wanted = _shapes(model, size, found.channels)
     if new_head and model.num_classes:
-        leaves |= _new_head(model, (*size, found.channels), seed, place)
+        leaves |= _new_head(_init(model, size, found.channels), seed, place)
     if new_head:
         _log.warning(
             "%s has a head of %d classes, the model one of %d: %s",
             found.source,
-            found.fields["num_classes"],
+            found.num_classes,
             model.num_classes,
             "it starts anew" if model.num_classes else "it is left out",
         )
@@ -180,19 +185,25 @@ def _account(found: published.Published, theirs: Mapping):
     return sources, unread
 
 
-def _shapes(model: nn.Module, image: tuple[int, ...]) -> dict[str, Any]:
+def _shapes(model: nn.Module, image_size, channels: int) -> dict[str, Any]:
     """Lists shape and type of every leaf by path; computes nothing."""
-    tree = jax.eval_shape(_init(model, image), jax.random.key(0))
+    tree = jax.eval_shape(_init(model, image_size, channels), jax.random.key(0))
     return flax.traverse_util.flatten_dict(tree, sep="/")
 
 
-def _init(model: nn.Module, image: tuple[int, ...]):
-    return lambda key: model.init(key, jnp.zeros((1, *image)), train=False)
+def _init(model: nn.Module, image_size, channels: int):
+    """Makes key -> variables, with the smallest inputs that the network reads."""
+    if image_size is not None:
+        inputs = (jnp.zeros((1, *image_size, channels)),)
+    else:  # tokens; an encoder and decoder read two texts
+        texts = 2 if hasattr(model, "source_vocab_size") else 1
+        inputs = (jnp.zeros((1, 1), jnp.int32),) * texts
+    return lambda key: model.init(key, *inputs, train=False)
 
 
-def _new_head(model, image, seed: int, place) -> dict[str, Any]:
+def _new_head(init, seed: int, place) -> dict[str, Any]:
     """Initialises the head alone: the compiler drops the rest of the network."""
-    head = jax.jit(lambda key: _init(model, image)(key)["params"]["head"])
+    head = jax.jit(lambda key: init(key)["params"]["head"])
     named = head(jax.random.key(seed)).items()
     return {_HEAD + name: place(np.asarray(leaf)) for name, leaf in named}
 

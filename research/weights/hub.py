@@ -20,12 +20,17 @@ NAMES = {
     "vit_l16": ("google/vit-large-patch16-224", "vit", "L/16"),
     "vit_l32": ("google/vit-large-patch32-384", "vit", "L/32"),
     "vit_h14": ("google/vit-huge-patch14-224-in21k", "vit", "H/14"),
+    "gpt2": ("openai-community/gpt2", "gpt", "124M"),
+    "gpt2-medium": ("openai-community/gpt2-medium", "gpt", "355M"),
+    "gpt2-large": ("openai-community/gpt2-large", "gpt", "774M"),
+    "gpt2-xl": ("openai-community/gpt2-xl", "gpt", "1558M"),
     "alexnet": (f"{_PYTORCH}/alexnet-owt-7be5be79.pth", "alexnet", "2014"),
     "vgg11": (f"{_PYTORCH}/vgg11-8a719046.pth", "vgg", "11"),
     "vgg13": (f"{_PYTORCH}/vgg13-19584684.pth", "vgg", "13"),
     "vgg16": (f"{_PYTORCH}/vgg16-397923af.pth", "vgg", "16"),
     "vgg19": (f"{_PYTORCH}/vgg19-dcbb9e9d.pth", "vgg", "19"),
 }
+_OF_TEXT = ("gpt",)
 
 
 def repository(name: str) -> str:
@@ -78,9 +83,11 @@ def fetch(name: str) -> pathlib.Path:
 
 
 def _bring(repo: str, reason: str) -> str:
-    files = "config.json and model.safetensors"
-    if not repo.startswith("timm/"):
-        files = "config.json, preprocessor_config.json and model.safetensors"
+    files = "config.json, preprocessor_config.json and model.safetensors"
+    if repo.startswith("timm/"):
+        files = "config.json and model.safetensors"
+    elif any(repo == of and net in _OF_TEXT for of, net, _ in NAMES.values()):
+        files = "config.json, tokenizer.json and model.safetensors"
     return (
         f"the weights {repo} are not here and cannot be fetched ({reason}); "
         f"bring {files} from https://huggingface.co/{repo}/tree/main into one folder "

@@ -49,36 +49,51 @@ VIT_RULES = rules.table(
 _FILTERS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")  # Pillow's
 
 
-def _config(configs: Mapping, *needed: str) -> Mapping[str, Any]:
+def read_config(configs: Mapping, *needed: str) -> Mapping[str, Any]:
+    """Finds config.json among the files, with the keys that are needed.
+
+    Raises:
+      ValueError: it is not there, or lacks one.
+    """
     if "config.json" not in configs:
         raise ValueError(
             "weights in Hugging Face's names need their config.json; bring it into the "
             "folder of model.safetensors and give that folder as path"
         )
-    config = configs["config.json"]
-    absent = [key for key in needed if key not in config]
+    found = configs["config.json"]
+    absent = [key for key in needed if key not in found]
     if absent:
         raise ValueError(
             f"config.json lacks {absent[0]!r}; bring the one that save_pretrained wrote"
         )
-    return config
+    return found
 
 
-def _check(config: Mapping, key: str, value: str) -> None:
-    if config[key] != value:
+def check_computed(config: Mapping, key: str, *computed: Any) -> None:
+    """Checks that a network is computed here as its config says.
+
+    Args:
+      config: content of config.json; a missing key stands for the first value.
+      key: of it.
+      *computed: values that are.
+
+    Raises:
+      ValueError: the config has another.
+    """
+    if config.get(key, computed[0]) not in computed:
         raise ValueError(
             f"config.json has {key}={config[key]!r}, but the network here computes "
-            f"{value!r} only; bring weights made with that"
+            f"{computed[0]!r} only; bring weights made with that"
         )
 
 
 def _resnet_sizes(shapes: Mapping, configs: Mapping) -> rules.Sizes:
-    config = _config(
+    config = read_config(
         configs,
         *("embedding_size", "hidden_sizes", "depths", "layer_type", "hidden_act"),
         *("downsample_in_first_stage",),
     )
-    _check(config, "hidden_act", "relu")
+    check_computed(config, "hidden_act", "relu")
     v1 = config.get("downsample_in_bottleneck", False)  # absent before 4.35
     fields = dict(
         stage_sizes=tuple(config["depths"]),
@@ -94,12 +109,12 @@ def _resnet_sizes(shapes: Mapping, configs: Mapping) -> rules.Sizes:
 
 
 def _vit_sizes(shapes: Mapping, configs: Mapping) -> rules.Sizes:
-    config = _config(
+    config = read_config(
         configs,
         *("patch_size", "hidden_size", "num_hidden_layers", "num_attention_heads"),
         *("intermediate_size", "image_size", "layer_norm_eps", "hidden_act"),
     )
-    _check(config, "hidden_act", "gelu")
+    check_computed(config, "hidden_act", "gelu")
     fields = dict(
         patch=config["patch_size"],
         width=config["hidden_size"],

@@ -1,7 +1,7 @@
 """Our own form of weights: leaves by their paths, and model.json.
 
-model.json holds the architecture, the model's fields, the image size, how images are
-prepared and the names of the classes.
+model.json holds the architecture, the model's fields, the names of the classes, and for
+images their size and how they are prepared.
 """
 
 import dataclasses
@@ -32,7 +32,8 @@ def _sizes(shapes: Mapping, configs: Mapping) -> rules.Sizes:
     fields = {
         k: tuple(v) if isinstance(v, list) else v for k, v in found["fields"].items()
     }
-    return rules.Sizes(fields, tuple(found["image_size"]), found["channels"])
+    size = found["image_size"]
+    return rules.Sizes(fields, tuple(size) if size else None, found["channels"])
 
 
 def _prepares(file_name, configs: Mapping, image_size):
@@ -49,7 +50,7 @@ def _configs(model, sizes: rules.Sizes, prepared, class_names) -> dict[str, dict
     content = dict(
         architecture=type(model).__module__.rpartition(".")[2],
         fields=fields(model),
-        image_size=list(sizes.image_size),
+        image_size=list(sizes.image_size) if sizes.image_size else None,
         channels=sizes.channels,
         preprocessing=prepared.to_json() if prepared else None,
         class_names=list(class_names) if class_names else None,

@@ -13,6 +13,7 @@ from research.weights import (
     files,
     hub,
     huggingface,
+    huggingface_gpt2,
     own,
     preprocessing,
     rules,
@@ -22,7 +23,13 @@ from research.weights import (
 )
 
 # A file belongs to the first form that it fits; a new one is added here.
-FORMATS = (*own.FORMATS, *huggingface.FORMATS, *timm.FORMATS, *torchvision.FORMATS)
+FORMATS = (
+    *own.FORMATS,
+    *huggingface.FORMATS,
+    *huggingface_gpt2.FORMATS,
+    *timm.FORMATS,
+    *torchvision.FORMATS,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +40,8 @@ class Published:
       source: the file or folder.
       form: how they are published.
       fields: of the model, as far as the file tells; "num_classes" is the file's.
-      image_size: (height, width) that they were made for.
-      channels: of the images.
+      image_size: (height, width) that they were made for; None: they read no images.
+      channels: of the images; 0: none.
       preprocessing: what images go through before the network; None: not stated.
       class_names: by index; None: not stated.
       tensors: by published name.
@@ -43,7 +50,7 @@ class Published:
     source: pathlib.Path
     form: rules.Format
     fields: dict[str, Any]
-    image_size: tuple[int, int]
+    image_size: tuple[int, int] | None
     channels: int
     preprocessing: preprocessing.Preprocessing | None
     class_names: tuple[str, ...] | None
@@ -53,6 +60,11 @@ class Published:
     def architecture(self) -> str:
         """The model's file, `research/models/<architecture>.py`."""
         return self.form.architecture
+
+    @property
+    def num_classes(self) -> int:
+        """Width of the classifier; 0: there is none."""
+        return self.fields.get("num_classes", 0)
 
     def build(self, **overrides: Any) -> nn.Module:
         """Builds the weights' model, with any of its fields overridden.
@@ -100,16 +112,19 @@ def describe(
     form = _recognise(opened)
     tensors = form.spelled(opened.tensors)
     sizes = form.sizes({n: t.shape for n, t in tensors.items()}, opened.configs)
-    classes = sizes.fields["num_classes"]
+    prepared = None
+    if sizes.image_size is not None:
+        prepared = form.preprocessing(
+            opened.path.name, opened.configs, sizes.image_size
+        )
+    classes = sizes.fields.get("num_classes", 0)
     found = Published(
         source=opened.path,
         form=form,
         fields=sizes.fields,
         image_size=sizes.image_size,
         channels=sizes.channels,
-        preprocessing=form.preprocessing(
-            opened.path.name, opened.configs, sizes.image_size
-        ),
+        preprocessing=prepared,
         class_names=form.class_names(opened.configs) if classes else None,
         tensors=tensors,
     )

@@ -68,13 +68,13 @@ class Sizes:
 
     Attributes:
       fields: of the model; a field that the file leaves open is absent.
-      image_size: (height, width) that the weights were made for.
-      channels: of the images.
+      image_size: (height, width) that the weights were made for; None: no images.
+      channels: of the images; 0: no images.
     """
 
     fields: dict[str, Any]
-    image_size: tuple[int, int]
-    channels: int
+    image_size: tuple[int, int] | None = None
+    channels: int = 0
 
 
 def _nothing(*_) -> None:
@@ -96,7 +96,8 @@ class Format:
       spellings: (pattern, replacement) that turn names of other editions into the
         table's.
       harmless: pattern of tensors that are not read -> why they are not needed.
-      preprocessing: (file name, config files, image size) -> Preprocessing or None.
+      preprocessing: (file name, config files, image size) -> Preprocessing or None; not
+        asked about networks that read no images.
       class_names: config files -> names by index, or None.
       configs: (model, Sizes, preprocessing, class names) -> the publisher's config
         files, for export.
