@@ -14,7 +14,8 @@ def open_splits(
     """Opens splits, of which no two share an example.
 
     A "validation" or "test" that the data lacks is a fixed share of its "train",
-    stratified by label where there are labels, which "train" then excludes.
+    stratified by label where there are labels, which "train" then excludes. A source
+    with HOLDS_OUT (a text, whose neighbouring examples share words) does so itself.
 
     Args:
       module: a data source of this package, such as `research.data.idx`.
@@ -35,10 +36,11 @@ def open_splits(
     native = module.splits(path, **options)
     where = f"data {name!r}" + (f" at {path}" if path else "")
     missing = [s for s in ("validation", "test") if s not in native]
-    carve = bool(missing) and holdout != 0 and "train" in native
+    own = getattr(module, "HOLDS_OUT", False)
+    carve = bool(missing) and holdout != 0 and "train" in native and not own
     loaded, parts, opened = {}, {}, {}
     for split in names:
-        if split in missing and not carve and "train" in native:
+        if split in missing and not carve and not own and "train" in native:
             raise ValueError(
                 f"{where} has no split {split!r} of its own and the holdout share is "
                 "0; set it above 0, for example to 0.1"
