@@ -43,11 +43,11 @@ def _image(*shape):
     return inputs
 
 
-def _tokens(vocabulary, length):
+def _tokens(vocabulary, *lengths):
     def inputs(batch):
         generator = np.random.default_rng(0)
-        drawn = generator.integers(0, vocabulary, (batch, length))
-        return (jnp.asarray(drawn, jnp.int32),)
+        drawn = [generator.integers(0, vocabulary, (batch, n)) for n in lengths]
+        return tuple(jnp.asarray(tokens, jnp.int32) for tokens in drawn)
 
     return inputs
 
@@ -69,6 +69,10 @@ _BERT = {
 _GPT = {
     **{"124M": 124_439_808, "355M": 354_823_168, "774M": 774_030_080},
     **{"1558M": 1_557_611_200, "char": 10_745_088, "char-cpu": 804_096},
+}
+_TRANSFORMER = {
+    **{"base": 63_082_496, "big": 214_245_376},
+    **{"multi30k": 9_038_341, "tiny": 2_568_192},
 }
 _VGG = {"11": 132_863_336, "13": 133_047_848, "16": 138_357_544, "19": 143_667_240}
 _VIT = {
@@ -92,6 +96,7 @@ CASES = {
         _image(28, 28, 1), {"512-512": 669_706, "300": 238_510, "256-128-64": 242_762}
     ),
     "resnet": Case(_image(32, 32, 3), _RESNET),
+    "transformer": Case(_tokens(11, 5, 4), _TRANSFORMER),
     "vgg": Case(_image(32, 32, 3), _VGG, published=_at(_image(224, 224, 3), _VGG)),
     "vit": Case(
         _image(32, 32, 3),
