@@ -37,8 +37,8 @@ class LanguageModeling(Task):
     per: str
     unit: str
     temperature: float
-    predicted: int
     options: gradient.Options
+    predicted: int
 
     def init(self, seed: jax.Array, batch) -> TrainState:
         """Draws the initial state; `batch` gives shapes only."""
@@ -195,4 +195,4 @@ def build(
             f"train.accumulate={options.accumulate} splits the streams that task.carry "
             "reads on in; set it to 1 or use a smaller batch"
         )
-    return LanguageModeling(model, tx, carry, per, unit, temperature, shown, options)
+    return LanguageModeling(model, tx, carry, per, unit, temperature, options, shown)

@@ -1,0 +1,191 @@
+"""Language modeling against sums in numpy, and streams against the whole text."""
+
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from research.data import pipeline, windows
+from research.tasks import gradient, language_modeling
+
+V, T, B, H = 7, 6, 4, 5
+
+
+class Remembering(nn.Module):
+    """h' = tanh(E token + U h), logits = W h: the smallest model with a carry."""
+
+    vocab_size: int = V
+
+    @nn.compact
+    def __call__(self, token, *, carry=None, mask=None, train: bool) -> Any:
+        h = self.initial_carry(len(token)) if carry is None else carry
+        x = nn.Embed(self.vocab_size, H, name="embed")(token)
+        u = self.param("u", nn.initializers.normal(1.0), (H, H))
+        outputs = []
+        for t in range(token.shape[1]):
+            h = jnp.tanh(x[:, t] + h @ u)
+            outputs.append(h)
+        logits = nn.Dense(self.vocab_size, name="head")(jnp.stack(outputs, 1))
+        return logits if carry is None else (logits, h)
+
+    def initial_carry(self, batch_size, length=None):
+        return jnp.zeros((batch_size, H))
+
+
+def _task(options=None, tx=None, **fields):
+    options = options or gradient.Options()
+    tx = tx or optax.sgd(0.1)
+    return language_modeling.build(Remembering(), tx, options, **fields)
+
+
+def _batch(seed=0, holes=True):
+    rng = np.random.default_rng(seed)
+    token = rng.integers(0, V, (B, T + 1)).astype(np.int32)
+    if holes:
+        token[1, 4:] = -1
+    mask = np.array([1, 1, 1, 0], np.float32)
+    return {"token": token, "mask": mask, "start": np.zeros(B, bool)}
+
+
+def _likelihoods(params, token):
+    """log p of every next token of one row, in numpy."""
+    p = jax.tree.map(np.asarray, params)
+    h, found = np.zeros(H), []
+    for now, then in zip(token[:-1], token[1:], strict=True):
+        h = np.tanh(p["embed"]["embedding"][now] + h @ p["u"])
+        logits = h @ p["head"]["kernel"] + p["head"]["bias"]
+        found.append(logits[then] - np.log(np.exp(logits).sum()))
+    return found
+
+
+def test_the_loss_is_the_mean_over_real_tokens():
+    task, batch = _task(), _batch()
+    state = task.init(np.uint32(0), batch)
+    rows = [batch["token"][0], batch["token"][1][:4], batch["token"][2]]
+    found = [x for row in rows for x in _likelihoods(state.params, row)]
+    for metrics in (task.eval_step(state, batch), task.train_step(state, batch)[1]):
+        total, count = metrics["loss"]
+        assert count == len(found) == 6 + 3 + 6
+        np.testing.assert_allclose(total, -sum(found), rtol=1e-5)
+
+
+def test_perplexity_and_bits_follow_from_the_loss():
+    derived = _task(unit="character").derive({"loss": 2.0})
+    assert derived == {
+        "loss": 2.0,
+        "perplexity": math.exp(2.0),
+        "bits_per_character": 2.0 / math.log(2),
+    }
+    assert _task().derive({"loss": 1e4})["perplexity"] == math.inf
+
+
+def test_a_loss_per_sequence_scales_the_gradient_by_the_tokens_of_one():
+    batch = _batch(holes=False)
+    made = {}
+    for per in ("token", "sequence"):
+        task = _task(per=per)
+        state = task.init(np.uint32(0), batch)
+        after, metrics = task.train_step(state, batch)
+        made[per] = jax.tree.map(jnp.subtract, state.params, after.params)
+        assert metrics["loss"][1] == 3 * T
+    for a, b in zip(*map(jax.tree.leaves, made.values()), strict=True):
+        np.testing.assert_allclose(T * a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_training_goes_on_from_the_carry_and_begins_again_where_a_stream_does():
+    task = _task(carry=True, tx=optax.sgd(0.0))
+    first, second = _batch(0, holes=False), _batch(1, holes=False)
+    first["mask"][:] = second["mask"][:] = 1
+    second["token"][:, 0] = first["token"][:, -1]
+    second["start"] = np.array([False, False, True, False])
+    state = task.init(np.uint32(0), first)
+    state, _ = task.train_step(state, first)
+    state, metrics = task.train_step(state, second)
+    found = 0.0
+    for row in range(B):
+        own = second["token"][row]
+        if second["start"][row]:
+            found += sum(_likelihoods(state.params, own))
+        else:
+            whole = np.concatenate([first["token"][row], own[1:]])
+            found += sum(_likelihoods(state.params, whole)[T:])
+    np.testing.assert_allclose(metrics["loss"][0], -found, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_an_evaluation_by_streams_equals_the_whole_text(size):
+    text = np.random.default_rng(3).integers(0, V, 45).astype(np.int32)
+    examples = windows.Windows(
+        [text], length=T, fill=True, contiguous=True, vocabulary_size=V
+    )
+    task = _task(carry=True)
+    state = task.init(np.uint32(0), _batch())
+    carry, total, count = task.init_carry(size), 0.0, 0
+    for batch in pipeline.eval_batches(examples, size):
+        metrics, carry = task.eval_step(state, batch, carry)
+        total, count = total + metrics["loss"][0], count + metrics["loss"][1]
+    assert count == len(text) - 1
+    share = -(-len(examples) // size) * T  # tokens asked for in one stream
+    found = [
+        x
+        for first in range(0, len(text) - 1, share)
+        for x in _likelihoods(state.params, text[first : first + share + 1])
+    ]
+    np.testing.assert_allclose(total, -sum(found), rtol=1e-5)
+
+
+def test_it_goes_on_with_the_first_half_of_a_text():
+    task, batch = _task(temperature=0.0), _batch(holes=False)
+    state = task.init(np.uint32(0), batch)
+    drawn = np.asarray(task.predict(state, batch)["token"])
+    assert drawn.shape == (B, T + 1)
+    np.testing.assert_array_equal(drawn[:, :4], batch["token"][:, :4])
+    for row in drawn:  # greedy: each drawn token is the likeliest
+        for t in range(4, T + 1):
+            others = [_likelihoods(state.params, [*row[:t], v])[-1] for v in range(V)]
+            assert row[t] == np.argmax(others)
+
+
+@pytest.mark.parametrize(
+    ("fields", "options", "message"),
+    [
+        (
+            dict(per="batch"),
+            {},
+            "config.task.per must be one of token, sequence, got 'batch'",
+        ),
+        (
+            dict(unit="letter"),
+            {},
+            "config.task.unit must be one of token, character, byte, word, got "
+            "'letter'",
+        ),
+        (
+            dict(carry=True),
+            dict(accumulate=2),
+            "train.accumulate=2 splits the streams that task.carry reads on in; set it "
+            "to 1 or use a smaller batch",
+        ),
+    ],
+)
+def test_a_bad_choice_is_one_sentence(fields, options, message):
+    with pytest.raises(ValueError) as error:
+        _task(gradient.Options(**options), **fields)
+    assert str(error.value) == message
+
+
+def test_a_carry_needs_streams():
+    task, batch = _task(carry=True), _batch()
+    state = task.init(np.uint32(0), batch)
+    del batch["start"]
+    with pytest.raises(ValueError) as error:
+        task.train_step(state, batch)
+    assert str(error.value) == (
+        "config.task.carry=True goes on from batch to batch, which needs streams of "
+        "text; set config.data.contiguous=True as well"
+    )
