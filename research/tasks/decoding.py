@@ -91,8 +91,8 @@ def beam(
     https://arxiv.org/abs/1609.08144, without the coverage penalty).
 
     A hypothesis Y that has reached its end is worth log P(Y) / lp(Y), its end counted
-    in |Y|. A row stops when no open hypothesis can overtake its best finished one. A
-    row that never reached an end gives its best open hypothesis.
+    in |Y|; so is one that is cut off by `length`. A row stops when no open hypothesis
+    can overtake its best finished one.
 
     Args:
       step: see above; it is asked for b * k rows, those of one example together.
@@ -105,14 +105,16 @@ def beam(
 
     Returns:
       (tokens (b, t) int32, without `start` and with PADDING behind the end;
-      score (b,) float32)
+      what they are worth (b,) float32)
     """
     batch, k = len(start), beams
 
-    def unfinished(state: _Beams):
+    def bound(state: _Beams):
         # Log probabilities only fall, and the longest penalty shrinks them the most.
-        bound = state.open_score[:, 0] / length_penalty(length, alpha)
-        return (state.i < length) & (bound > state.done_score[:, 0]).any()
+        return state.open_score[:, 0] / length_penalty(length, alpha)
+
+    def unfinished(state: _Beams):
+        return (state.i < length) & (bound(state) > state.done_score[:, 0]).any()
 
     def advance(state: _Beams) -> _Beams:
         before = state.open_tokens[:, :, state.i - 1].reshape(-1)
@@ -150,10 +152,11 @@ def beam(
     first = none.at[:, 0].set(0.0)
     state = _Beams(jnp.int32(0), repeat(carry, k), blank, first, blank, none)
     state = lax.while_loop(unfinished, advance, state)
-    ended = state.done_score[:, 0] > -jnp.inf
-    tokens = jnp.where(ended[:, None], state.done_tokens[:, 0], state.open_tokens[:, 0])
-    unended = state.open_score[:, 0] / length_penalty(length, alpha)
-    return tokens, jnp.where(ended, state.done_score[:, 0], unended)
+    done, cut_off = state.done_score[:, 0], bound(state)
+    tokens = jnp.where(
+        (done >= cut_off)[:, None], state.done_tokens[:, 0], state.open_tokens[:, 0]
+    )
+    return tokens, jnp.maximum(done, cut_off)
 
 
 def repeat(tree, k: int):
