@@ -182,3 +182,32 @@ def use_synthetic(config: ConfigDict, **fields) -> None:
         del config.data[key]
     config.data.name, config.data.path = "synthetic", ""
     config.data.update(fields)
+
+
+def use_synthetic_text(config: ConfigDict, **fields) -> None:
+    """Replaces a text by learnable synthetic text that is read alike, in place.
+
+    Args:
+      config: an experiment's config.
+      **fields: of research/data/synthetic_text.py, where they differ from the config's.
+    """
+    kept = ("tokenizer", "vocabulary_size", "min_frequency", "lowercase", "length")
+    _use(config, "synthetic_text", (*kept, "stride", "contiguous"), fields)
+
+
+def use_synthetic_pairs(config: ConfigDict, **fields) -> None:
+    """Replaces translation pairs by learnable synthetic ones, in place.
+
+    Args:
+      config: an experiment's config.
+      **fields: of research/data/synthetic_pairs.py, where they differ.
+    """
+    kept = ("tokenizer", "vocabulary_size", "min_frequency", "lowercase")
+    _use(config, "synthetic_pairs", (*kept, "source_length", "target_length"), fields)
+
+
+def _use(config: ConfigDict, name: str, kept: tuple[str, ...], fields) -> None:
+    """Replaces the data, keeping the fields in `kept` as far as the config has them."""
+    old = {key: config.data[key] for key in kept if key in config.data}
+    use_synthetic(config, **{**old, **fields})
+    config.data.name = name

@@ -123,8 +123,8 @@ def learn(texts: tuple[list[str], list[str]], options: Options) -> Vocabulary:
     for side, length in zip(SIDES, asked, strict=True):
         if length != 0 and length < 3:
             raise ValueError(
-                f"config.data.{side}_length counts <sos> and <eos> and must be above 2, "
-                f"or 0 for the longest sentence, got {length}; correct it"
+                f"config.data.{side}_length counts <sos> and <eos> and must exceed 2 "
+                f"(0: as the longest sentence), got {length}; correct it"
             )
     if options.tokenizer in ("word", "char"):
         tokenizers = [_tokenizer(lines, options) for lines in texts]

@@ -114,8 +114,8 @@ def _fails(message, options, texts=TEXTS):
 
 def test_errors(tmp_path):
     _fails(
-        "config.data.target_length counts <sos> and <eos> and must be above 2, or 0 for "
-        "the longest sentence, got 2; correct it",
+        "config.data.target_length counts <sos> and <eos> and must exceed 2 (0: as the "
+        "longest sentence), got 2; correct it",
         pairs.Options("word", 0, 1, True, 0, 2),
     )
     for name in ("byte", "wordpiece"):
