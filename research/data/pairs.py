@@ -99,10 +99,10 @@ class Pairs:
         """Reads all labels; pairs have none."""
         return None
 
-    def texts(self, name: str, indices: np.ndarray) -> list[str]:
-        """Reads the sentences of "source" or "target" as they were written."""
+    def texts(self, name: str, indices: np.ndarray | None = None) -> list[str]:
+        """Reads sentences of "source" or "target" as they were written; None: all."""
         lines = self._texts[SIDES.index(name)]
-        return [lines[index] for index in indices]
+        return list(lines) if indices is None else [lines[index] for index in indices]
 
     def padding(self) -> tuple[float, float]:
         """Returns the share of source and of target that is padding, in [0, 1)."""

@@ -147,9 +147,10 @@ class Subset:
         labels = self.source.labels()
         return None if labels is None else labels[self.indices]
 
-    def texts(self, name: str, indices: np.ndarray) -> list[str]:
-        """Reads the texts of a feature; see `parallel_text.Pairs.texts`."""
-        return self.source.texts(name, self.indices[indices])
+    def texts(self, name: str, indices: np.ndarray | None = None) -> list[str]:
+        """Reads the texts of a feature; see `pairs.Pairs.texts`."""
+        chosen = self.indices if indices is None else self.indices[indices]
+        return self.source.texts(name, chosen)
 
 
 def in_memory(examples: Source) -> bool:

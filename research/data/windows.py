@@ -48,6 +48,11 @@ class Windows:
         self.texts, self.length, self.stride = list(texts), length, stride or length
         counts = [self._count(len(tokens), fill) for tokens in self.texts]
         self._ends = np.cumsum(counts, dtype=np.int64)
+        if sum(counts) > np.iinfo(np.int32).max:
+            raise ValueError(
+                f"windows are numbered with 32 bits, got {sum(counts)} of them; raise "
+                f"config.data.stride={stride or length}, up to the length, {length}"
+            )
         if not sum(counts):
             tokens = sum(map(len, self.texts))
             raise ValueError(

@@ -53,6 +53,8 @@ def test_any_order_with_repeats_and_texts():
     assert made.texts("target", [3]) == ["An animal"]
     part = source.Subset(made, np.array([3, 1]))
     assert part.texts("target", np.array([0])) == ["An animal"]
+    assert made.texts("target") == TEXTS[1]
+    assert part.texts("target") == ["An animal", TEXTS[1][1]]
     assert source.in_memory(part)
 
 

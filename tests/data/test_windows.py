@@ -124,3 +124,13 @@ def test_gathering_is_cheap():
 def test_errors(options, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         _make(**options)
+
+
+def test_too_many_windows():
+    huge = np.broadcast_to(np.int32(1), 2**31 + 100)
+    message = (
+        "windows are numbered with 32 bits, got 2147483744 of them; raise "
+        "config.data.stride=1, up to the length, 4"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        windows.Windows([huge], length=4, stride=1, vocabulary_size=2)
