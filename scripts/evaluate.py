@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
 def measure(folder, split, which, config_argv=(), quiet=False) -> dict[str, float]:
     """Evaluates, writes evaluation/<split>.json and report.html, says the result."""
     from research.reports import run as run_report
-    from research.training import evaluation, experiment, programs, run
+    from research.training import evaluation, experiment, programs, run, workdir
 
     programs.enable_compile_cache()
     config = app.override_run_config(run.read_config(folder), config_argv)
@@ -76,10 +76,12 @@ def measure(folder, split, which, config_argv=(), quiet=False) -> dict[str, floa
         print(f"{which} checkpoint (step {opened.step}), {len(examples)} examples")
         for name, value in metrics.items():
             print(f"{name} {value:.5g}")
-        accuracy = metrics.get(f"{split}/accuracy")
-        if accuracy is not None:
-            wrong = round((1 - accuracy) * len(examples))
-            print(f"errors {wrong} of {len(examples)} ({1 - accuracy:.2%})")
+        stored = workdir.read_json(folder / "evaluation" / f"{split}.json")
+        if "errors" in stored:
+            wrong, count = stored["errors"], len(examples)
+            print(f"errors {wrong} of {count} ({wrong / count:.2%})")
+        for name, signature in stored.get("signatures", {}).items():
+            print(f"{name}: {signature}")
         print(f"report: {page}")
     return metrics
 

@@ -84,6 +84,7 @@ td.text { overflow-wrap: anywhere; }
 .samples div { height: 6rem; display: flex; align-items: center;
   justify-content: center; background: var(--panel); border-radius: 6px; }
 .samples img { max-width: 100%; max-height: 100%; border-radius: 4px; }
+.wide img { max-width: 100%; }
 .samples figcaption { font-size: .82rem; line-height: 1.35; overflow-wrap: anywhere; }
 .beside { display: flex; flex-wrap: wrap; gap: 1rem 3rem; align-items: flex-start; }
 .beside > .matrix { flex: 1 1 22rem; }

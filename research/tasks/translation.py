@@ -103,24 +103,7 @@ class Translation(Task):
 
     def score(self, predictions: Mapping[str, Any], examples) -> dict[str, float]:
         """Measures BLEU against the untouched references."""
-        return {
-            name: found.value
-            for name, found in self.scores(predictions, examples).items()
-        }
-
-    def scores(self, predictions, examples) -> dict[str, bleu.Score]:
-        """Measures BLEU; returns every score with its signature."""
-        tokenizer = Tokenizer.from_str(examples.spec.tokenizers["target"])
-        translations = texts(tokenizer, predictions["token"], self.end)
-        return {
-            name: bleu.corpus(
-                translations,
-                examples.texts("target"),
-                protocol=protocol,
-                lowercase=_lowercases(tokenizer),
-            )
-            for name, protocol in SCORES.items()
-        }
+        return {name: s.value for name, s in scores(predictions, examples).items()}
 
     def _loss(self, params, model_state, batch, rng):
         read = batch["target"][:, :-1]
@@ -215,26 +198,36 @@ class Translation(Task):
         return metrics
 
 
-def texts(tokenizer: Tokenizer, tokens: np.ndarray, end: int) -> list[str]:
-    """Writes rows of token ids as texts.
+def scores(predictions: Mapping[str, Any], examples) -> dict[str, bleu.Score]:
+    """Measures BLEU with its signatures, by each protocol of SCORES.
 
     Args:
-      tokenizer: of the target.
-      tokens: (n, t) integers.
-      end: where a row ends, if it does.
+      predictions: {"token": (n, t)}, of `Translation.predict`.
+      examples: the split that they were made of.
+    """
+    tokenizer = Tokenizer.from_str(examples.spec.tokenizers["target"])
+    translations = texts(tokenizer, predictions["token"])
+    references = examples.texts("target", np.arange(len(examples)))
+    lowercase = _lowercases(tokenizer)
+    return {
+        name: bleu.corpus(
+            translations, references, protocol=protocol, lowercase=lowercase
+        )
+        for name, protocol in SCORES.items()
+    }
 
-    Returns:
-      n texts, without special tokens but for the unknown word.
+
+def texts(tokenizer: Tokenizer, tokens: np.ndarray) -> list[str]:
+    """Writes rows of token ids, (n, t), as n texts.
+
+    Special tokens are left out, but for the unknown word.
     """
     silent = {
         number
         for number, token in tokenizer.get_added_tokens_decoder().items()
         if token.special and token.content != bleu.UNKNOWN
     }
-    rows = []
-    for row in np.asarray(tokens).tolist():
-        row = row[: row.index(end)] if end in row else row
-        rows.append([token for token in row if token not in silent])
+    rows = [[t for t in row if t not in silent] for row in np.asarray(tokens).tolist()]
     return tokenizer.decode_batch(rows, skip_special_tokens=False)
 
 

@@ -195,15 +195,27 @@ def _words():
     return tokenizer
 
 
-def test_texts_end_at_the_end_and_keep_unknown_words():
+def test_texts_keep_unknown_words_and_no_other_special_token():
     tokens = np.array([[4, 5, 6, 7, 3, 0], [4, 1, 6, 2, 0, 0]])
-    assert translation.texts(_words(), tokens, END) == ["a man sits .", "a <unk> sits"]
+    assert translation.texts(_words(), tokens) == ["a man sits .", "a <unk> sits"]
 
 
 def test_scores_are_bleu_by_both_protocols_with_signatures():
     spec = types.SimpleNamespace(tokenizers={"target": _words().to_str()})
     references = ["A man sits .", "A dog sits on a man ."]
-    examples = types.SimpleNamespace(spec=spec, texts=lambda feature: references)
+
+    class Examples:
+        def __init__(self):
+            self.spec = spec
+
+        def __len__(self):
+            return 2
+
+        def texts(self, name, indices):
+            assert name == "target"
+            return [references[index] for index in indices]
+
+    examples = Examples()
     tokens = np.array([[4, 5, 6, 7, 3, 0], [4, 8, 6, 4, 5, 7]])
     found = _task().score({"token": tokens}, examples)
     assert set(found) == set(translation.SCORES)
@@ -211,7 +223,7 @@ def test_scores_are_bleu_by_both_protocols_with_signatures():
     for name, protocol in translation.SCORES.items():
         expected = bleu.corpus(texts, references, protocol=protocol, lowercase=True)
         assert found[name] == expected.value
-    signed = _task().scores({"token": tokens}, examples)
+    signed = translation.scores({"token": tokens}, examples)
     assert "|case:lc|eff:no|tok:13a|smooth:exp|" in signed["bleu"].signature
 
 
