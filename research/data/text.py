@@ -116,12 +116,8 @@ def load(
     """
     windows.check(length, stride, contiguous)
     asked = (tokenizer, vocabulary_size, min_frequency, lowercase)
-    parts = _parts(
-        path,
-        validation_share,
-        test_share,
-        whole_words=tokenizer in ("word", "wordpiece"),
-    )
+    whole_words = tokenizer in ("word", "wordpiece")
+    parts = _parts(path, validation_share, test_share, whole_words)
     source.check_split(split, tuple(parts), f"text {path}")
     train, part = parts["train"], parts[split]
     stored = _tokenizer(cache.digest_files([train.file], (train, asked)), train, asked)

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from research.data import source, windows
+from research.data import pipeline, source, windows
 
 
 def _make(count=20, length=4, dtype=np.int32, **options):
@@ -81,6 +81,24 @@ def test_spec():
         contiguous=True,
     )
     assert source.in_memory(made) and made.labels() is None
+
+
+def test_streams_go_on_where_they_stopped():
+    made = _make(100, contiguous=True)
+    order = pipeline.Streams(len(made), 3)
+    batches = pipeline.TrainBatches(made, order, slice(None))
+    assert order.length == 8
+    for step in range(8):
+        batch, after = batches[step], batches[step + 1]
+        assert batch["start"].tolist() == [step == 0] * 3
+        if step < 7:
+            np.testing.assert_array_equal(batch["token"][:, -1], after["token"][:, 0])
+    np.testing.assert_array_equal(batches[8]["token"], batches[0]["token"])
+    # In an evaluation the streams together ask for every token once.
+    filled = _make(100, contiguous=True, fill=True)
+    rows = [b["token"][b["mask"] > 0] for b in pipeline.eval_batches(filled, 3)]
+    targets = np.concatenate(rows)[:, 1:]
+    assert sorted(targets[targets >= 0]) == [*range(1, 100)]
 
 
 def test_gathering_is_cheap():
