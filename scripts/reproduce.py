@@ -289,10 +289,10 @@ def _train(config, seeds, folder, deadline, command, values, file) -> dict:
     return values
 
 
-def _test(folder: pathlib.Path) -> None:
+def _test(folder: pathlib.Path, split: str) -> None:
     from scripts import evaluate
 
-    evaluate.measure(folder, "test", "best", quiet=True)
+    evaluate.measure(folder, split, "best", quiet=True)
 
 
 def _command(name: str, seeds: int, config_argv: list[str]) -> list[str]:

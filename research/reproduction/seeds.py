@@ -14,7 +14,7 @@ def train(
     folder: pathlib.Path,
     deadline: budget.Deadline,
     command: Sequence[str],
-    test: Callable[[pathlib.Path], object],
+    test: Callable[[pathlib.Path, str], object],
 ) -> tuple[bool, int, dict | None]:
     """Trains, or goes on with, a run; tests it once it is finished.
 
@@ -23,8 +23,8 @@ def train(
       folder: the run directory.
       deadline: when to stop, with a checkpoint.
       command: what to type to make the run again.
-      test: measures the best checkpoint of a run directory on the test split, and
-        stores that as its evaluation; called once per run.
+      test: measures the best checkpoint of a run directory on a split, the one that
+        is claimed, and stores that as its evaluation; called once per run.
 
     Returns:
       (whether the run is finished, steps made, its record or None where nothing was
@@ -37,9 +37,10 @@ def train(
     with deadline.stopping():
         outcome = loop.train(config, folder, list(command[1:]))
     if outcome["finished"]:
-        test(folder)
+        split = config.claim.metric.partition("/")[0]
+        test(folder, split)
         # A copy: whoever evaluates the run again overwrites the original.
-        measured = workdir.read_json(folder / "evaluation" / "test.json")
+        measured = workdir.read_json(folder / "evaluation" / f"{split}.json")
         workdir.write_json(folder / evidence.TESTED, measured)
     else:
         run_report.write(folder)
