@@ -152,8 +152,8 @@ def _unknown(tokenizer: Tokenizer, texts: Sequence[str], error: Exception) -> st
             if tokenizer.token_to_id(piece) is None:
                 return (
                     f"the tokenizer knows {tokenizer.get_vocab_size()} tokens and no "
-                    f"<unk>, got {piece!r}, which its training text lacks; use the "
-                    "tokenizer 'byte', or 'char' with min_frequency=2"
+                    f"<unk>, got {piece!r}, which its training text lacks; leave it "
+                    "out, or train with the tokenizer 'byte'"
                 )
     return f"the text cannot be tokenized ({error}); use another tokenizer"
 

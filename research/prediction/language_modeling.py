@@ -168,7 +168,7 @@ class Texts(Iterable):
 
 def _left_padded(tokenizer, prompts) -> tuple[np.ndarray, np.ndarray]:
     """Encodes prompts to (b, p) int32 and a mask that is true at real tokens."""
-    encoded = [tokenizer.encode(p, add_special_tokens=False).ids for p in prompts]
+    encoded = [tokenization.encode(tokenizer, [p])[0].tolist() for p in prompts]
     for prompt, ids in zip(prompts, encoded, strict=True):
         if not ids:
             raise ValueError(

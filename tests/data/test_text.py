@@ -239,8 +239,8 @@ def test_a_character_that_is_not_in_the_training_text(folder):
     _fails(
         ValueError,
         f"{folder}/test.txt: the tokenizer knows 18 tokens and no <unk>, got 'é', "
-        "which its training text lacks; use the tokenizer 'byte', or 'char' with "
-        "min_frequency=2",
+        "which its training text lacks; leave it out, or train with the tokenizer "
+        "'byte'",
         "test",
         folder,
         tokenizer="char",

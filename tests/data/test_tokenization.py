@@ -147,7 +147,7 @@ def test_an_unknown_character():
         tokenization.encode(built, ["ab", "cé"])
     assert str(error.value) == (
         "the tokenizer knows 3 tokens and no <unk>, got 'é', which its training text "
-        "lacks; use the tokenizer 'byte', or 'char' with min_frequency=2"
+        "lacks; leave it out, or train with the tokenizer 'byte'"
     )
 
 
