@@ -25,7 +25,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--checkpoint",
         default="best",
-        help="best (by the validation metric), latest, or a step",
+        help="best (by the validation metric), latest, a step, or average:K: the mean "
+        "of the newest K",
     )
     parser.add_argument(
         "--json", action="store_true", help="metrics as JSON, last line"

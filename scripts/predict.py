@@ -28,7 +28,7 @@ def main(argv: list[str]) -> None:
     network.add_argument("--weights", help="published weights: file, folder or name")
     parser.add_argument("inputs", nargs="*", help="files, folders or texts: the input")
     parser.add_argument(
-        "--checkpoint", default="best", help="best, latest, or a step of the run"
+        "--checkpoint", default="best", help="best, latest, average:K or a step"
     )
     parser.add_argument("--json", action="store_true", help="JSON as the last line")
     task = None

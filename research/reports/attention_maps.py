@@ -28,6 +28,14 @@ class Map(NamedTuple):
     read: Sequence[str]
 
 
+def labels(tokenizer, tokens: Sequence[int]) -> list[str]:
+    """Names tokens, the special ones too, as a map shows them."""
+    return [
+        tokenizer.decode([int(token)]).strip() or tokenizer.id_to_token(int(token))
+        for token in tokens
+    ]
+
+
 def write(file: pathlib.Path, maps: Sequence[Map]) -> None:
     """Writes maps side by side; dark is 1. The folder of the file is made."""
     drawn = [_draw(each) for each in maps]

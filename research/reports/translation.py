@@ -115,7 +115,8 @@ def _attention(folder: pathlib.Path, split: str) -> str:
 def _maps(spec, examples, predictions) -> list[attention_maps.Map]:
     """Chooses the first sentences that are short enough to be drawn."""
     maps = []
-    names = [Tokenizer.from_str(spec.tokenizers[s]) for s in ("source", "target")]
+    sides = ("source", "target")
+    tokenizers = [Tokenizer.from_str(spec.tokenizers[side]) for side in sides]
     for number in range(len(examples)):
         read = examples.gather(np.array([number]))["source"][0]
         read, written = read[read != 0], predictions["token"][number]
@@ -123,15 +124,8 @@ def _maps(spec, examples, predictions) -> list[attention_maps.Map]:
         if max(len(read), len(written)) > _MOST_TOKENS or not len(written):
             continue
         weights = predictions["attention"][number][: len(written), : len(read)]
-        labels = [
-            [_label(tokenizer, int(token)) for token in tokens]
-            for tokenizer, tokens in zip(names, (read, written), strict=True)
-        ]
-        maps.append(attention_maps.Map(weights, labels[1], labels[0]))
+        labels = map(attention_maps.labels, tokenizers, (read, written))
+        maps.append(attention_maps.Map(weights, *reversed(list(labels))))
         if len(maps) == _MAPS:
             break
     return maps
-
-
-def _label(tokenizer: Tokenizer, token: int) -> str:
-    return tokenizer.decode([token]).strip() or tokenizer.id_to_token(token)

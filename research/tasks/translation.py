@@ -13,6 +13,7 @@ likewise; from the loss follows perplexity, exp(loss). `score` adds BLEU of what
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,12 +22,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models
 
 from research.metrics import bleu
 from research.tasks import decoding, gradient
 from research.tasks.task import Task
 from research.training.state import TrainState
+
+# Signs that have no blank before them, or none behind them.
+_CLOSES, _OPENS = re.compile(r" ([.,:;!?)\]%])"), re.compile(r"([(\[]) ")
 
 # score -> protocol
 SCORES = {"bleu": "detokenized", "bleu_tokenized": "tokenized"}
@@ -220,7 +224,8 @@ def scores(predictions: Mapping[str, Any], examples) -> dict[str, bleu.Score]:
 def texts(tokenizer: Tokenizer, tokens: np.ndarray) -> list[str]:
     """Writes rows of token ids, (n, t), as n texts.
 
-    Special tokens are left out, but for the unknown word.
+    Special tokens are left out, but for the unknown word; punctuation that is a word of
+    its own is put to the word that it belongs to.
     """
     silent = {
         number
@@ -228,17 +233,21 @@ def texts(tokenizer: Tokenizer, tokens: np.ndarray) -> list[str]:
         if token.special and token.content != bleu.UNKNOWN
     }
     rows = [[t for t in row if t not in silent] for row in np.asarray(tokens).tolist()]
-    return tokenizer.decode_batch(rows, skip_special_tokens=False)
+    written = tokenizer.decode_batch(rows, skip_special_tokens=False)
+    if not isinstance(tokenizer.model, models.WordLevel):
+        return written
+    return [_OPENS.sub(r"\1", _CLOSES.sub(r"\1", text)) for text in written]
 
 
-def with_search(task: Translation, beams: int, length_penalty: float) -> Translation:
-    """Returns the task with another search in `predict`.
+def with_search(task: Translation, **fields) -> Translation:
+    """Returns the task with another search: beams, length_penalty or max_length.
 
     Raises:
       ValueError: a value out of range.
     """
-    _check_search(beams, length_penalty)
-    return dataclasses.replace(task, beams=beams, length_penalty=length_penalty)
+    changed = dataclasses.replace(task, **fields)
+    _check_search(changed.beams, changed.length_penalty, changed.max_length)
+    return changed
 
 
 def _variables(state: TrainState) -> dict:
@@ -250,12 +259,16 @@ def _lowercases(tokenizer: Tokenizer) -> bool:
     return normalizer is not None and normalizer.normalize_str("A") == "a"
 
 
-def _check_search(beams: int, length_penalty: float) -> None:
+def _check_search(beams: int, length_penalty: float, max_length: int) -> None:
     if beams < 1:
         raise ValueError(f"beams must be at least 1, got {beams}; 1 is greedy search")
     if length_penalty < 0:
         raise ValueError(
             f"length_penalty must be at least 0, got {length_penalty}; 0.6 is usual"
+        )
+    if max_length < 0:
+        raise ValueError(
+            f"max_length must be at least 0, got {max_length}; 0 follows the data"
         )
 
 
@@ -299,11 +312,7 @@ def build(
         raise ValueError(
             f"teacher_forcing must be in [0, 1], got {teacher_forcing}; 1 is usual"
         )
-    if max_length < 0:
-        raise ValueError(
-            f"max_length must be at least 0, got {max_length}; 0 follows the data"
-        )
-    _check_search(beams, length_penalty)
+    _check_search(beams, length_penalty, max_length)
     return Translation(
         model,
         tx,

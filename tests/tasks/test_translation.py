@@ -145,7 +145,10 @@ def test_a_beam_is_at_least_as_probable_as_greedy_search():
 
     greedy, wide = (
         np.asarray(jax.jit(task.predict)(_state(), BATCH)["token"])
-        for task in (_task(), translation.with_search(_task(), 4, 0.0))
+        for task in (
+            _task(),
+            translation.with_search(_task(), beams=4, length_penalty=0.0),
+        )
     )
     assert (log_p(wide) >= log_p(greedy) - 1e-5).all()
 
@@ -197,7 +200,7 @@ def _words():
 
 def test_texts_keep_unknown_words_and_no_other_special_token():
     tokens = np.array([[4, 5, 6, 7, 3, 0], [4, 1, 6, 2, 0, 0]])
-    assert translation.texts(_words(), tokens) == ["a man sits .", "a <unk> sits"]
+    assert translation.texts(_words(), tokens) == ["a man sits.", "a <unk> sits"]
 
 
 def test_scores_are_bleu_by_both_protocols_with_signatures():
@@ -219,7 +222,7 @@ def test_scores_are_bleu_by_both_protocols_with_signatures():
     tokens = np.array([[4, 5, 6, 7, 3, 0], [4, 8, 6, 4, 5, 7]])
     found = _task().score({"token": tokens}, examples)
     assert set(found) == set(translation.SCORES)
-    texts = ["a man sits .", "a dog sits a man ."]
+    texts = ["a man sits.", "a dog sits a man."]
     for name, protocol in translation.SCORES.items():
         expected = bleu.corpus(texts, references, protocol=protocol, lowercase=True)
         assert found[name] == expected.value
