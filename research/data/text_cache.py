@@ -14,12 +14,13 @@ import numpy as np
 
 from research.data import cache
 
+_FORMAT = 1  # part of every name: raise it when any tokenizer or encoding changes
 LARGE = 2**23  # bytes of a file above which it counts: it takes more than seconds
 
 
 def array(key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
     """Returns the array of that key, memory-mapped, making it first where needed."""
-    file = _folder() / f"{key}.npy"
+    file = _folder() / f"{key}-{_FORMAT}.npy"
     try:
         return np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):  # missing or damaged
@@ -33,7 +34,7 @@ def array(key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
 
 def text(key: str, make: Callable[[], str]) -> str:
     """Returns the text of that key, making it first where needed."""
-    file = _folder() / f"{key}.json"
+    file = _folder() / f"{key}-{_FORMAT}.json"
     if file.is_file():
         return file.read_text(encoding="utf-8")
     logging.info("learning a vocabulary once into %s", file)

@@ -112,18 +112,13 @@ def special_ids(tokenizer: Tokenizer) -> SpecialIds:
 
 
 def encode(
-    tokenizer: Tokenizer,
-    texts: Sequence[str],
-    *,
-    end: int | None = None,
-    special: bool = False,
+    tokenizer: Tokenizer, texts: Sequence[str], *, special: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Encodes many texts at once, on all cores.
 
     Args:
       tokenizer: any.
       texts: n strings.
-      end: id to append to every text; None appends nothing.
       special: whether to add what the tokenizer itself puts around a sentence.
 
     Returns:
@@ -136,19 +131,18 @@ def encode(
         encoded = tokenizer.encode_batch_fast(texts, add_special_tokens=special)
     except Exception as error:  # the library raises nothing narrower
         raise ValueError(_unknown(tokenizer, texts, error)) from error
-    last = () if end is None else (end,)
     lengths = np.fromiter((len(e) for e in encoded), np.int64, len(encoded))
-    lengths += len(last)
-    ids = itertools.chain.from_iterable(itertools.chain(e.ids, last) for e in encoded)
+    ids = itertools.chain.from_iterable(e.ids for e in encoded)
     return np.fromiter(ids, np.int32, int(lengths.sum())), lengths
 
 
 def _unknown(tokenizer: Tokenizer, texts: Sequence[str], error: Exception) -> str:
     """Says which word or character has no token."""
-    for text in texts:
+    splitter = tokenizer.pre_tokenizer
+    for text in texts if splitter is not None else ():
         if tokenizer.normalizer is not None:
             text = tokenizer.normalizer.normalize_str(text)
-        for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text):
+        for piece, _ in splitter.pre_tokenize_str(text):
             if tokenizer.token_to_id(piece) is None:
                 return (
                     f"the tokenizer knows {tokenizer.get_vocab_size()} tokens and no "

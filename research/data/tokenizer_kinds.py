@@ -113,22 +113,28 @@ def _lowercase(options: Options) -> normalizers.Normalizer:
 
 def _word(texts: Iterable[str], options: Options) -> Tokenizer:
     special = special_names("word", options)
+    splitter = SPLITS[options.split]
+    words = _words(texts, _lowercase(options), splitter, options.min_frequency)
+    # Not left to a trainer: of a special token that the text holds it makes a gap.
+    words = [word for word in words if word not in special]
+    built = _word_level((*special, *words), options, special)
+    built.pre_tokenizer = splitter
+    return built
+
+
+def _words(texts: Iterable[str], normalizer, splitter, min_frequency: int) -> list[str]:
+    """Lists the words of texts, the most frequent first, then by their characters."""
     counted = Tokenizer(models.WordLevel())
-    counted.normalizer = _lowercase(options)
-    counted.pre_tokenizer = SPLITS[options.split]
+    counted.normalizer, counted.pre_tokenizer = normalizer, splitter
     trainer = trainers.WordLevelTrainer(
         vocab_size=_NO_LIMIT,
-        min_frequency=options.min_frequency,
+        min_frequency=min_frequency,
         special_tokens=[],
         show_progress=False,
     )
     counted.train_from_iterator(texts, trainer)
     ranks = counted.get_vocab()
-    # Not left to the trainer: of a special token that the text holds it makes a gap.
-    words = [w for w in sorted(ranks, key=ranks.get) if w not in special]
-    built = _word_level((*special, *words), options, special)
-    built.pre_tokenizer = SPLITS[options.split]
-    return built
+    return sorted(ranks, key=ranks.get)
 
 
 def _char(texts: Iterable[str], options: Options) -> Tokenizer:
@@ -189,16 +195,26 @@ def _bpe(texts: Iterable[str], options: Options) -> Tokenizer:
 
 
 def _wordpiece(texts: Iterable[str], options: Options) -> Tokenizer:
-    special = special_names("wordpiece", options)
-    built = tokenizer_files.bert({}, options.lowercase)
+    special, texts = special_names("wordpiece", options), list(texts)
+    learner = tokenizer_files.bert({}, options.lowercase)
+    words = _words(texts, learner.normalizer, learner.pre_tokenizer, min_frequency=1)
+    counts = Counter(character for word in words for character in set(word))
+    frequent = sorted(counts, key=lambda c: (-counts[c], c))
+    alphabet = set(frequent[: options.vocabulary_size // 4])
+    # The trainer numbers "##a" and so on by chance, and breaks ties by those numbers.
+    # Given as special tokens they have the same ones in every process.
+    inside = sorted(alphabet & {c for word in words for c in word[1:]})
     trainer = trainers.WordPieceTrainer(
         vocab_size=options.vocabulary_size,
         min_frequency=options.min_frequency,
-        limit_alphabet=options.vocabulary_size // 2,
-        special_tokens=list(special),
+        limit_alphabet=len(alphabet),
+        initial_alphabet=sorted(alphabet),
+        special_tokens=[*special, *(f"##{character}" for character in inside)],
         show_progress=False,
     )
-    built.train_from_iterator(texts, trainer)
+    learner.train_from_iterator(texts, trainer)
+    built = tokenizer_files.bert(learner.get_vocab(), options.lowercase)
+    built.add_special_tokens(list(special))
     tokenizer_files.add_sentence_marks(built)
     return built
 
