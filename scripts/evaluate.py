@@ -55,10 +55,11 @@ def measure(folder, split, which, config_argv=(), quiet=False) -> dict[str, floa
     examples = experiment.open_data(config, (split,))[split]
     found, expected = examples.spec, opened.programs.experiment.spec
     if found != expected:
+        this, other = _form(found), _form(expected)
         raise ValueError(
-            f"the data at {config.data.path!r} has {_form(found)}, but the run was "
-            f"trained on {_form(expected)}; name the same data with "
-            "--config.data.path=FOLDER"
+            f"the data at {config.data.path!r} has {this}, but the run was trained on "
+            f"{other if this != other else 'other words or class names'}; name the "
+            "same data with --config.data.path=FOLDER"
         )
     measured = evaluation.measure(opened.programs, opened.state, examples)
     metrics = {f"{split}/{name}": value for name, value in measured[0].items()}
@@ -89,7 +90,9 @@ def measure(folder, split, which, config_argv=(), quiet=False) -> dict[str, floa
 
 def _form(spec) -> str:
     features = (f"{name} {f.shape} {f.dtype}" for name, f in spec.features.items())
-    return f"{', '.join(features)} and {spec.num_classes} classes"
+    sizes = [f"{name} {n}" for name, n in spec.sizes.items() if name != "num_classes"]
+    classes = f"{spec.num_classes} classes"
+    return f"{', '.join(features)} and {', '.join(sizes) or classes}"
 
 
 if __name__ == "__main__":
