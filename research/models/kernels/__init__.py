@@ -17,9 +17,22 @@ from research.models.kernels.embedding import embed
 from research.models.kernels.normalisation import batch_norm, layer_norm
 from research.models.kernels.pooling import avg_pool, max_pool
 from research.models.kernels.product import dot_general
+from research.models.kernels.recurrence import (
+    ELMAN_RELU,
+    ELMAN_TANH,
+    GRU,
+    LSTM,
+    Cell,
+    recurrence,
+)
 
 __all__ = [
+    "ELMAN_RELU",
+    "ELMAN_TANH",
+    "GRU",
+    "LSTM",
     "MODES",
+    "Cell",
     "attention",
     "avg_pool",
     "batch_norm",
@@ -29,4 +42,5 @@ __all__ = [
     "gelu",
     "layer_norm",
     "max_pool",
+    "recurrence",
 ]

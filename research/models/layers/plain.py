@@ -9,7 +9,7 @@ that a model reads like its paper:
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -94,10 +94,12 @@ class Dropout(nn.Module):
     Attributes:
       rate: share of the units set to zero, in [0, 1).
       deterministic: pass the input on unchanged; said here or in the call.
+      shared_axes: along which one draw serves all, such as time.
     """
 
     rate: Rate
     deterministic: bool | None = None
+    shared_axes: Sequence[int] = ()
 
     @nn.compact
     def __call__(self, x, deterministic: bool | None = None):
@@ -107,7 +109,8 @@ class Dropout(nn.Module):
         if rests or (not traced and self.rate == 0):
             return x
         keep = 1 - self.rate
-        kept = jax.random.bernoulli(self.make_rng("dropout"), keep, x.shape)
+        shape = [1 if i in self.shared_axes else n for i, n in enumerate(x.shape)]
+        kept = jax.random.bernoulli(self.make_rng("dropout"), keep, shape)
         return jnp.where(kept, x / jnp.asarray(keep, x.dtype), jnp.zeros((), x.dtype))
 
 
