@@ -60,7 +60,7 @@ def train(
             built.spec, len(data["train"]), config.data.batch_size
         )
         described = experiments.spec_to_json(built.spec, count)
-        workdir.write_json(folder / "data.json", described)
+        workdir.claim_data(folder, described)
     checkpoints = checkpoint.Checkpoints(
         checkpoint.folder_of(folder),
         keep=config.checkpoint.keep,

@@ -70,6 +70,26 @@ def claim(folder: pathlib.Path, config: dict) -> None:
     write_json(file, config)
 
 
+def claim_data(folder: pathlib.Path, described: dict) -> None:
+    """Stores what the data is; checks it where the run has trained on it already.
+
+    Raises:
+      ValueError: the run was trained on data of another form, size or vocabulary.
+    """
+    file = folder / "data.json"
+    new = json.loads(json.dumps(described))
+    if file.exists() and checkpoint.exists(folder):
+        old = read_json(file)
+        other = sorted(k for k in {*old, *new} if old.get(k) != new.get(k))
+        if other:
+            raise ValueError(
+                f"the run in {folder} was trained on other data than config.data names "
+                f"now (its {', '.join(other)}: see data.json there); name the same data "
+                "or choose another --workdir"
+            )
+    write_json(file, described)
+
+
 def note_start(folder: pathlib.Path, step: int, command: list[str]) -> None:
     """Adds this start to environment.json: when, where, from which step."""
     file = folder / "environment.json"

@@ -147,6 +147,20 @@ def test_a_directory_of_another_config_is_refused_with_the_difference(unbroken):
     )
 
 
+def test_resuming_on_other_data_is_refused(unbroken):
+    described = workdir.read_json(unbroken / "data.json")
+    workdir.claim_data(unbroken, described)
+    other = described | {"train_examples": 7, "sizes": {"num_classes": 3}}
+    with pytest.raises(ValueError) as error:
+        workdir.claim_data(unbroken, other)
+    assert str(error.value) == (
+        f"the run in {unbroken} was trained on other data than config.data names now "
+        "(its sizes, train_examples: see data.json there); name the same data or choose "
+        "another --workdir"
+    )
+    assert workdir.read_json(unbroken / "data.json") == described
+
+
 def test_machine_settings_may_change(unbroken):
     outcome = loop.train(tiny("--config.checkpoint.keep=3"), unbroken, ["train"])
     assert outcome["finished"]
