@@ -84,7 +84,7 @@ def claim_data(folder: pathlib.Path, described: dict) -> None:
         if other:
             raise ValueError(
                 f"the run in {folder} was trained on other data than config.data names "
-                f"now (its {', '.join(other)}: see data.json there); name the same data "
+                f"now (its {', '.join(other)}: see its data.json); name the same data "
                 "or choose another --workdir"
             )
     write_json(file, described)

@@ -155,7 +155,7 @@ def test_resuming_on_other_data_is_refused(unbroken):
         workdir.claim_data(unbroken, other)
     assert str(error.value) == (
         f"the run in {unbroken} was trained on other data than config.data names now "
-        "(its sizes, train_examples: see data.json there); name the same data or choose "
+        "(its sizes, train_examples: see its data.json); name the same data or choose "
         "another --workdir"
     )
     assert workdir.read_json(unbroken / "data.json") == described
