@@ -70,6 +70,13 @@ _GPT = {
     **{"124M": 124_439_808, "355M": 354_823_168, "774M": 774_030_080},
     **{"1558M": 1_557_611_200, "char": 10_745_088, "char-cpu": 804_096},
 }
+_RNN_OF_TOKENS = {
+    **{"ptb_small": 4_651_600, "ptb_medium": 19_775_200, "ptb_large": 66_022_000},
+    **{"awd": 24_221_600, "shakespeare": 3_318_401},
+    **{"sst2": 4_403_906, "debug_classifier": 5_906},
+}
+_RNN_OF_PIXELS = {"mnist_lstm": 69_950, "mnist_gru": 69_910, "mnist_elman": 69_670}
+_RNN_OF_PAIRS = {"adding_lstm": 69_291, "adding_gru": 69_001, "adding_elman": 67_597}
 _TRANSFORMER = {
     **{"base": 63_082_496, "big": 214_245_376},
     **{"multi30k": 9_038_341, "tiny": 2_568_192},
@@ -96,6 +103,12 @@ CASES = {
         _image(28, 28, 1), {"512-512": 669_706, "300": 238_510, "256-128-64": 242_762}
     ),
     "resnet": Case(_image(32, 32, 3), _RESNET),
+    "rnn": Case(
+        _tokens(11, 6),
+        _RNN_OF_TOKENS | _RNN_OF_PIXELS | _RNN_OF_PAIRS,
+        published=_at(_image(28, 28, 1), _RNN_OF_PIXELS)
+        | _at(_image(5, 2), _RNN_OF_PAIRS),
+    ),
     "transformer": Case(_tokens(11, 5, 4), _TRANSFORMER),
     "vgg": Case(_image(32, 32, 3), _VGG, published=_at(_image(224, 224, 3), _VGG)),
     "vit": Case(
