@@ -37,6 +37,8 @@ class LanguageModeling(Task):
     per: str
     unit: str
     temperature: float
+    activation_penalty: float
+    slowness_penalty: float
     options: gradient.Options
     predicted: int
 
@@ -112,14 +114,27 @@ class LanguageModeling(Task):
             carry=carry,
             train=True,
             rngs={"dropout": rng},
-            mutable=list(_fixed(model_state)),
+            mutable=[*_fixed(model_state), "intermediates"],
         )
+        states = moved.pop("intermediates", {})
         if self.carry:
             outputs, moved["carry"] = outputs
         metrics = self._metrics(outputs, batch)
+        total, count = metrics["loss"]
         if self.per == "sequence":
-            metrics["objective"] = (metrics["loss"][0], batch["mask"].sum())
+            count = batch["mask"].sum()
+            metrics["objective"] = (total, count)
+        if self.activation_penalty or self.slowness_penalty:
+            metrics["objective"] = (total + count * self._penalty(states), count)
         return metrics, moved
+
+    def _penalty(self, states) -> jax.Array:
+        """Computes the penalties of Merity et al. 2018, section 4.3: AR and TAR."""
+        (output,), (dropped,) = states["output"], states["dropped_output"]
+        change = output[:, 1:] - output[:, :-1]
+        return self.activation_penalty * jnp.mean(
+            dropped**2
+        ) + self.slowness_penalty * jnp.mean(change**2)
 
     def _metrics(self, logits, batch) -> gradient.Metrics:
         target = batch["token"][:, 1:]
@@ -165,6 +180,8 @@ def build(
     per: str = "token",
     unit: str = "token",
     temperature: float = 1.0,
+    activation_penalty: float = 0.0,
+    slowness_penalty: float = 0.0,
     shown: int = 4,
 ) -> LanguageModeling:
     """Builds the task.
@@ -180,6 +197,10 @@ def build(
         meant for that sum (Zaremba et al. 2014).
       unit: what a token is, in the name of the metric `bits_per_<unit>`.
       temperature: of the texts that are shown, at least 0; 0 takes the likeliest token.
+      activation_penalty: alpha, of the mean square of the last layer's output as it is
+        dropped out (AR; Merity et al. 2018, section 4.3); for `rnn`.
+      slowness_penalty: beta, of the mean square of that output's change from token to
+        token (TAR).
       shown: texts of a split that are continued for the report.
 
     Raises:
@@ -195,4 +216,15 @@ def build(
             f"train.accumulate={options.accumulate} splits the streams that task.carry "
             "reads on in; set it to 1 or use a smaller batch"
         )
-    return LanguageModeling(model, tx, carry, per, unit, temperature, options, shown)
+    return LanguageModeling(
+        model,
+        tx,
+        carry,
+        per,
+        unit,
+        temperature,
+        activation_penalty,
+        slowness_penalty,
+        options,
+        shown,
+    )

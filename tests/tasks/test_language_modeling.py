@@ -30,7 +30,10 @@ class Remembering(nn.Module):
         for t in range(token.shape[1]):
             h = jnp.tanh(x[:, t] + h @ u)
             outputs.append(h)
-        logits = nn.Dense(self.vocab_size, name="head")(jnp.stack(outputs, 1))
+        y = jnp.stack(outputs, 1)
+        self.sow("intermediates", "output", y)
+        self.sow("intermediates", "dropped_output", 0.5 * y)
+        logits = nn.Dense(self.vocab_size, name="head")(y)
         return logits if carry is None else (logits, h)
 
     def initial_carry(self, batch_size, length=None):
@@ -95,6 +98,26 @@ def test_a_loss_per_sequence_scales_the_gradient_by_the_tokens_of_one():
         assert metrics["loss"][1] == 3 * T
     for a, b in zip(*map(jax.tree.leaves, made.values()), strict=True):
         np.testing.assert_allclose(T * a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_activation_and_slowness_penalties_enter_the_objective_only():
+    batch = _batch(holes=False)
+    task = _task(activation_penalty=2.0, slowness_penalty=3.0)
+    state = task.init(np.uint32(0), batch)
+    _, metrics = task.train_step(state, batch)
+    _, plain = _task().train_step(state, batch)
+    np.testing.assert_allclose(metrics["loss"][0], plain["loss"][0], rtol=1e-6)
+    _, seen = task.model.apply(
+        {"params": state.params},
+        batch["token"][:, :-1],
+        train=True,
+        mutable="intermediates",
+    )
+    y = np.asarray(seen["intermediates"]["output"][0], np.float64)
+    penalty = 2 * np.mean((y / 2) ** 2) + 3 * np.mean((y[:, 1:] - y[:, :-1]) ** 2)
+    total, count = metrics["objective"]
+    expected = plain["loss"][0] + count * penalty
+    np.testing.assert_allclose(total, expected, rtol=1e-5)
 
 
 def test_training_goes_on_from_the_carry_and_begins_again_where_a_stream_does():
