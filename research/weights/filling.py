@@ -94,7 +94,8 @@ def read(
     other = [
         f"{key}={value!r} (here {getattr(model, key)!r})"
         for key, value in stated.items()
-        if key not in _STARTS and not _same(getattr(model, key), value)
+        if key not in (*_STARTS, *found.form.parts)
+        and not _same(getattr(model, key), value)
     ]
     if other:
         raise ValueError(
@@ -137,25 +138,22 @@ def fill(
             f"{found.source} holds a {found.architecture}, which reads no images, but "
             f"image_size={image_size} is asked for; leave it out"
         )
-    new_head = getattr(model, "num_classes", 0) != found.num_classes
-    original = model.clone(num_classes=found.num_classes) if new_head else model
-    theirs = _shapes(original, found.image_size, found.channels)
+    differs = _other_parts(found, model)
+    theirs = _shapes(model.clone(**differs), found.image_size, found.channels)
     sources, unread = _account(found, theirs)
     for reason, names in unread.items():
         _log.info("%s: %d tensors not read: %s", found.source, len(names), reason)
     wanted, leaves = theirs, {}
-    if new_head or size != found.image_size:
+    if differs or size != found.image_size:
         wanted = _shapes(model, size, found.channels)
-    if new_head and model.num_classes:
-        leaves |= _new_head(_init(model, size, found.channels), seed, place)
-    if new_head:
-        _log.warning(
-            "%s has a head of %d classes, the model one of %d: %s",
-            found.source,
-            found.num_classes,
-            model.num_classes,
-            "it starts anew" if model.num_classes else "it is left out",
-        )
+    fresh = [
+        path
+        for path in wanted
+        if path not in theirs or (path.startswith(_HEAD) and "num_classes" in differs)
+    ]
+    if fresh:
+        leaves |= _drawn(_init(model, size, found.channels), fresh, seed, place)
+    _tell(found, model, differs)
     for path, leaf in wanted.items():
         if path in leaves:
             continue
@@ -169,6 +167,29 @@ def fill(
             )
         leaves[path] = place(values)
     return flax.traverse_util.unflatten_dict(leaves, sep="/")
+
+
+def _other_parts(found: published.Published, model: nn.Module) -> dict[str, Any]:
+    """Lists the parts that the model has otherwise, with the file's values."""
+    parts = {"num_classes": found.num_classes} if hasattr(model, "num_classes") else {}
+    parts |= {name: found.fields[name] for name in found.form.parts}
+    return {name: v for name, v in parts.items() if getattr(model, name) != v}
+
+
+def _tell(found: published.Published, model: nn.Module, differs: Mapping) -> None:
+    """Logs what starts anew and what is left out."""
+    for name, there in differs.items():
+        here = getattr(model, name)
+        if name == "num_classes":
+            _log.warning(
+                "%s has a head of %d classes, the model one of %d: %s",
+                *(found.source, there, here),
+                "it starts anew" if here else "it is left out",
+            )
+        elif here:
+            _log.warning("%s has no %s: it starts anew", found.source, name)
+        else:
+            _log.info("%s: the %s is left out", found.source, name)
 
 
 def _account(found: published.Published, theirs: Mapping):
@@ -201,11 +222,15 @@ def _init(model: nn.Module, image_size, channels: int):
     return lambda key: model.init(key, *inputs, train=False)
 
 
-def _new_head(init, seed: int, place) -> dict[str, Any]:
-    """Initialises the head alone: the compiler drops the rest of the network."""
-    head = jax.jit(lambda key: init(key)["params"]["head"])
-    named = head(jax.random.key(seed)).items()
-    return {_HEAD + name: place(np.asarray(leaf)) for name, leaf in named}
+def _drawn(init, paths: list[str], seed: int, place) -> dict[str, Any]:
+    """Initialises some leaves alone: the compiler drops the rest of the network."""
+
+    def some(key):
+        flat = flax.traverse_util.flatten_dict(init(key), sep="/")
+        return {path: flat[path] for path in paths}
+
+    drawn = jax.jit(some)(jax.random.key(seed))
+    return {path: place(np.asarray(leaf)) for path, leaf in drawn.items()}
 
 
 def _fit_positions(found: published.Published, table, size, patch: int) -> np.ndarray:

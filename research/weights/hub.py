@@ -20,6 +20,13 @@ NAMES = {
     "vit_l16": ("google/vit-large-patch16-224", "vit", "L/16"),
     "vit_l32": ("google/vit-large-patch32-384", "vit", "L/32"),
     "vit_h14": ("google/vit-huge-patch14-224-in21k", "vit", "H/14"),
+    "bert-base-uncased": ("google-bert/bert-base-uncased", "bert", "base"),
+    "bert-base-cased": ("google-bert/bert-base-cased", "bert", "base-cased"),
+    "bert-large-uncased": ("google-bert/bert-large-uncased", "bert", "large"),
+    "bert-tiny": ("google/bert_uncased_L-2_H-128_A-2", "bert", "tiny"),
+    "bert-mini": ("google/bert_uncased_L-4_H-256_A-4", "bert", "mini"),
+    "bert-small": ("google/bert_uncased_L-4_H-512_A-8", "bert", "small"),
+    "bert-medium": ("google/bert_uncased_L-8_H-512_A-8", "bert", "medium"),
     "gpt2": ("openai-community/gpt2", "gpt", "124M"),
     "gpt2-medium": ("openai-community/gpt2-medium", "gpt", "355M"),
     "gpt2-large": ("openai-community/gpt2-large", "gpt", "774M"),
@@ -30,7 +37,7 @@ NAMES = {
     "vgg16": (f"{_PYTORCH}/vgg16-397923af.pth", "vgg", "16"),
     "vgg19": (f"{_PYTORCH}/vgg19-dcbb9e9d.pth", "vgg", "19"),
 }
-_OF_TEXT = ("gpt",)
+_OF_TEXT = ("bert", "gpt")
 
 
 def repository(name: str) -> str:

@@ -163,7 +163,8 @@ def _prepares(
     )
 
 
-def _class_names(configs: Mapping) -> tuple[str, ...] | None:
+def class_names(configs: Mapping) -> tuple[str, ...] | None:
+    """Reads the classes of config.json; None where it has none, or made-up names."""
     named = configs.get("config.json", {}).get("id2label") or {}
     names = tuple(str(named[key]) for key in sorted(named, key=int))
     made_up = all(name == f"LABEL_{i}" for i, name in enumerate(names))
@@ -185,7 +186,7 @@ def _resnet_configs(
         downsample_in_first_stage=model.downsample_first_stage,
         downsample_in_bottleneck=model.stride_in == "conv1",
     )
-    return _with_labels(own, model.num_classes, class_names) | _preprocessor(prepared)
+    return with_labels(own, model.num_classes, class_names) | _preprocessor(prepared)
 
 
 def _vit_configs(model, sizes: rules.Sizes, prepared, class_names) -> dict[str, dict]:
@@ -204,11 +205,12 @@ def _vit_configs(model, sizes: rules.Sizes, prepared, class_names) -> dict[str, 
         layer_norm_eps=model.norm_epsilon,
         qkv_bias=model.qkv_bias,
     )
-    return _with_labels(own, model.num_classes, class_names) | _preprocessor(prepared)
+    return with_labels(own, model.num_classes, class_names) | _preprocessor(prepared)
 
 
-def _with_labels(config: dict, count: int, class_names) -> dict[str, dict]:
-    names = class_names or [f"LABEL_{i}" for i in range(count)]
+def with_labels(config: dict, count: int, names) -> dict[str, dict]:
+    """Adds the classes to what config.json will hold."""
+    names = names or [f"LABEL_{i}" for i in range(count)]
     config["id2label"] = {str(i): name for i, name in enumerate(names)}
     config["label2id"] = {name: i for i, name in enumerate(names)}
     return {"config.json": config}
@@ -244,7 +246,7 @@ def _preprocessor(prepared) -> dict[str, dict]:
 
 
 _SHARED = dict(
-    publisher="huggingface", preprocessing=_prepares, class_names=_class_names
+    publisher="huggingface", preprocessing=_prepares, class_names=class_names
 )
 
 FORMATS = (

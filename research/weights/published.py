@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import os
 import pathlib
 from typing import Any
@@ -13,6 +14,7 @@ from research.weights import (
     files,
     hub,
     huggingface,
+    huggingface_bert,
     huggingface_gpt2,
     own,
     preprocessing,
@@ -22,10 +24,13 @@ from research.weights import (
     torchvision,
 )
 
+_log = logging.getLogger("research.weights")
+
 # A file belongs to the first form that it fits; a new one is added here.
 FORMATS = (
     *own.FORMATS,
     *huggingface.FORMATS,
+    *huggingface_bert.FORMATS,
     *huggingface_gpt2.FORMATS,
     *timm.FORMATS,
     *torchvision.FORMATS,
@@ -177,8 +182,12 @@ def _check_name(name: str, found: Published) -> None:
     stated = {**found.form.implied, **found.fields}
     shared = {k: stated[k] for k in _SIZES if k in stated and k in wanted}
     other = {k: v for k, v in shared.items() if wanted[k] != v}
+    said = ", ".join(f"{k}={v}" for k, v in (other or shared).items())
+    if other and architecture == found.architecture and found.image_size is None:
+        # A text model's config.json decides its sizes, whatever it is called.
+        _log.warning("%s is no %s: its config.json says %s", found.source, name, said)
+        return
     if architecture != found.architecture or other:
-        said = ", ".join(f"{k}={v}" for k, v in (other or shared).items())
         raise ValueError(
             f"{found.source} is not {name} but a {found.architecture} with {said}; "
             "bring that file or give the right name"
@@ -187,6 +196,7 @@ def _check_name(name: str, found: Published) -> None:
 
 # Fields that tell one variant from another.
 _SIZES = ("stage_sizes", "features", "block", "patch", "width", "depth", "mlp_dim")
+_SIZES += ("vocab_size",)
 
 
 def read_class_names(path: str | os.PathLike) -> tuple[str, ...]:

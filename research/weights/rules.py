@@ -93,6 +93,8 @@ class Format:
       sizes: (shapes by name, config files) -> Sizes.
       belongs: config files -> whether they go with this form.
       implied: fields that the publisher's network has without saying so.
+      parts: fields that say which of its parts the network has; a model may lack some
+        of the file's, or have others, which start anew.
       spellings: (pattern, replacement) that turn names of other editions into the
         table's.
       harmless: pattern of tensors that are not read -> why they are not needed.
@@ -112,6 +114,7 @@ class Format:
     sizes: Callable[[Mapping[str, tuple[int, ...]], Mapping], Sizes]
     belongs: Callable[[Mapping], bool] = lambda configs: True
     implied: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    parts: tuple[str, ...] = ()
     spellings: tuple[tuple[str, str], ...] = ()
     harmless: Mapping[str, str] = dataclasses.field(default_factory=dict)
     preprocessing: Callable[..., Any] = _nothing

@@ -195,10 +195,6 @@ def test_what_does_not_fit_is_one_sentence(gpt2, tmp_path):
         f"{tmp_path} was made by a gpt with vocab_size=97 (here 96); give the model "
         "these fields"
     )
-    assert message(lambda: weights.load("gpt2", path=tmp_path)) == (
-        f"{tmp_path} is not gpt2 but a gpt with width=32, depth=3, mlp_dim=128; bring "
-        "that file or give the right name"
-    )
     assert message(lambda: weights.load(tmp_path, image_size=224)) == (
         f"{tmp_path} holds a gpt, which reads no images, but image_size=224 is asked "
         "for; leave it out"
@@ -210,6 +206,15 @@ def test_what_does_not_fit_is_one_sentence(gpt2, tmp_path):
         "config.json has scale_attn_by_inverse_layer_idx=True, but the network here "
         "computes False only; bring weights made with that"
     )
+
+
+def test_a_name_with_other_sizes_is_told(gpt2, tmp_path, caplog):
+    gpt2().save_pretrained(tmp_path)
+    weights.describe("gpt2", path=tmp_path)
+    assert caplog.messages == [
+        f"{tmp_path} is no gpt2: its config.json says width=32, depth=3, mlp_dim=128, "
+        "vocab_size=97"
+    ]
 
 
 @pytest.mark.slow
