@@ -77,6 +77,10 @@ _RNN_OF_TOKENS = {
 }
 _RNN_OF_PIXELS = {"mnist_lstm": 69_950, "mnist_gru": 69_910, "mnist_elman": 69_670}
 _RNN_OF_PAIRS = {"adding_lstm": 69_291, "adding_gru": 69_001, "adding_elman": 67_597}
+_SEQ2SEQ = {
+    **{"sutskever": 384_112_000, "lstm": 13_898_501, "gru": 14_219_781},
+    **{"bahdanau": 20_518_405, "luong": 14_684_933},
+}
 _TRANSFORMER = {
     **{"base": 63_082_496, "big": 214_245_376},
     **{"multi30k": 9_038_341, "tiny": 2_568_192},
@@ -109,6 +113,7 @@ CASES = {
         published=_at(_image(28, 28, 1), _RNN_OF_PIXELS)
         | _at(_image(5, 2), _RNN_OF_PAIRS),
     ),
+    "seq2seq": Case(_tokens(11, 5, 4), _SEQ2SEQ),
     "transformer": Case(_tokens(11, 5, 4), _TRANSFORMER),
     "vgg": Case(_image(32, 32, 3), _VGG, published=_at(_image(224, 224, 3), _VGG)),
     "vit": Case(

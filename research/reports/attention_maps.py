@@ -74,8 +74,8 @@ def _draw(drawn: Map) -> Image.Image:
     strip = Image.new("RGB", (_LABEL, cells.width), "white")  # to be turned upright
     draw = ImageDraw.Draw(strip)
     for number, text in enumerate(drawn.read):
-        place = (4, cells.width - (number + 0.5) * _CELL)
+        place = (6, (number + 0.5) * _CELL)
         text = pictures.shorten(text, font, _LABEL - 8)
         draw.text(place, text, fill="black", font=font, anchor="lm")
-    picture.paste(strip.rotate(-90, expand=True), (_LABEL, 0))
+    picture.paste(strip.rotate(90, expand=True), (_LABEL, 0))
     return picture
