@@ -187,7 +187,8 @@ class _Population:
             last = self._step == plan.total
             if last or self._step % plan.log_every == 0:
                 self._log()
-            if self._trials and (last or self._step % plan.eval_every == 0):
+            if last or self._step % plan.eval_every == 0:
+                self._collect()
                 self._evaluate()
             self._ledger.beat()
         if self._step == plan.total:
@@ -202,8 +203,8 @@ class _Population:
             if run.trial.number in self._trials
         ]
 
-    def _log(self) -> None:
-        """Averages the steps since the last line; diverged trials leave."""
+    def _collect(self) -> None:
+        """Adds the steps made to the runs' averages; diverged trials leave."""
         rows = [np.asarray(packed) for packed in self._pending]
         self._pending, diverged = [], {}
         for member, run in self._living():
@@ -214,11 +215,17 @@ class _Population:
                 if not math.isfinite(loss):
                     reason = f"the loss became {loss} at step {at}"
                     diverged.setdefault(run.trial.number, ("diverged", reason))
-            averages = run.window.averages()
+        self._leave(diverged)
+
+    def _log(self) -> None:
+        """Writes what the steps since the last line averaged to."""
+        self._collect()
+        derive = self._members.experiments[0].task.derive
+        for _, run in self._living():
+            averages = derive(run.window.averages())
             run.window = tracking.Window()
             row = {f"train/{name}": value for name, value in averages.items()}
             run.file.write({"step": self._step} | row)
-        self._leave(diverged)
 
     def _evaluate(self) -> None:
         self._evaluation += 1
