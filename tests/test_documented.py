@@ -52,6 +52,12 @@ BRIEF = (
 )
 
 
+# What the reader brings, which the quick form of a config does without.
+_READERS = (
+    *("--config.data.path", "--config.data.tokenizer", "--config.init.weights"),
+)
+
+
 @dataclass(frozen=True)
 class Command:
     """A command and where it stands."""
@@ -179,9 +185,7 @@ def reader(tmp_path_factory):
 
 def _quick(command: Command) -> list[str]:
     """Rewrites a command: quick configs, few steps, this Python, no reader's data."""
-    words = [
-        word for word in command.words if not word.startswith("--config.data.path")
-    ]
+    words = [word for word in command.words if not word.startswith(_READERS)]
     words = [re.sub(r"^(--config=[^:]+)$", r"\1:quick", word) for word in words]
     words = [re.sub(r"^\./", "", word) for word in words]
     first = next(i for i, word in enumerate(words) if word.startswith("scripts/"))

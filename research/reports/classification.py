@@ -106,7 +106,7 @@ def section(folder: pathlib.Path) -> str:
     parts = []
     for values in evaluations.read(folder):
         split = page.escape(values["split"])
-        body = _samples(folder, values) + _confusions(values)
+        body = _samples(folder, values) + confusions(values)
         parts.append(page.section(f"Predictions: {split}", body))
     return "".join(parts)
 
@@ -199,7 +199,8 @@ def _sample(row: dict, data: bytes, kind: str) -> str:
     return f"<figure><div>{picture}</div><figcaption>{told}</figcaption></figure>"
 
 
-def _confusions(values: dict) -> str:
+def confusions(values: dict) -> str:
+    """Draws an evaluation's confusion matrix and scores per class."""
     classes = values["classes"]
     names = [row["name"] for row in classes]
     scores = page.table(
