@@ -54,6 +54,7 @@ def _add_experiment(config: ConfigDict) -> None:
     config.data.placement = "auto"  # where examples wait: auto | host | device
     config.data.cache = "auto"  # auto: decode once into ~/.cache/menagerie | none
     config.data.cache_limit = 8.0  # GiB decoded; larger data is streamed instead
+    config.data.sort_pool = 0  # batches sorted by length together; 0: unsorted
     config.data.workers = 0  # decoding processes for streamed data (Grain)
 
 

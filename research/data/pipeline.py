@@ -71,6 +71,45 @@ class Order:
         return rng.permutation(self.count).astype(np.int32)
 
 
+class ByLength(Order):
+    """The same, but sentences of similar length share a batch, which saves padding.
+
+    The permutation of an epoch is cut into pools of some batches; a pool is sorted by
+    length and cut into its batches, whose order is drawn.
+    """
+
+    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, pool: int):
+        """Prepares the order.
+
+        Args:
+          lengths: (count,) of the examples of the training split.
+          batch_size: B, examples per step over all processes.
+          seed: chooses the permutations, >= 0.
+          pool: batches in a pool, >= 1.
+
+        Raises:
+          ValueError: the batch is larger than the split.
+        """
+        super().__init__(len(lengths), batch_size, seed)
+        self.lengths, self.pool = lengths, pool
+
+    def __reduce__(self):
+        return ByLength, (self.lengths, self.batch_size, self.seed, self.pool)
+
+    def _draw(self, epoch: int) -> np.ndarray:
+        order, size = super()._draw(epoch), self.batch_size
+        rng = np.random.default_rng((self.seed, epoch, 1))
+        # The first ones fill the batch that the epoch before began.
+        first = -epoch * self.count % size
+        last = first + (self.count - first) // size * size
+        for begin in range(first, last, self.pool * size):
+            part = slice(begin, min(begin + self.pool * size, last))
+            chosen = order[part]
+            chosen = chosen[np.argsort(self.lengths[chosen], kind="stable")]
+            order[part] = rng.permutation(chosen.reshape(-1, size)).reshape(-1)
+        return order
+
+
 class Streams:
     """The order of contiguous examples: B streams side by side.
 

@@ -147,10 +147,22 @@ class Subset:
         labels = self.source.labels()
         return None if labels is None else labels[self.indices]
 
+    def token_counts(self) -> np.ndarray:
+        """Counts the tokens of every example; see `pairs.Pairs.token_counts`."""
+        return self.source.token_counts()[self.indices]
+
     def texts(self, name: str, indices: np.ndarray | None = None) -> list[str]:
         """Reads the texts of a feature; see `pairs.Pairs.texts`."""
         chosen = self.indices if indices is None else self.indices[indices]
         return self.source.texts(name, chosen)
+
+
+def token_counts(examples: Source) -> np.ndarray | None:
+    """Counts the tokens of every example, (n,); None where all have equally many."""
+    inner = examples
+    while isinstance(inner, Subset):
+        inner = inner.source
+    return examples.token_counts() if hasattr(inner, "token_counts") else None
 
 
 def in_memory(examples: Source) -> bool:

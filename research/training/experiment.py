@@ -78,6 +78,10 @@ class Experiment:
         count, size = len(examples), config.data.batch_size
         if self.spec.contiguous:
             order = pipeline.Streams(count, size)
+        elif config.data.sort_pool:
+            lengths = _token_counts(examples, config.data)
+            pool = config.data.sort_pool
+            order = pipeline.ByLength(lengths, size, config.seed, pool)
         else:
             order = pipeline.Order(count, size, config.seed)
         crop = augment.host_crop(config.augment, examples.spec, config.seed)
@@ -195,6 +199,16 @@ def _check_patterns(experiment: Experiment) -> None:
             f"config.optimizer.freeze={optimizer.freeze} leaves nothing to train; "
             "leave some parameters out"
         )
+
+
+def _token_counts(examples: source.Source, data):
+    counts = source.token_counts(examples)
+    if counts is None:
+        raise ValueError(
+            f"config.data.sort_pool={data.sort_pool} needs sentences, which "
+            f"{data.name!r} has none of; set it to 0"
+        )
+    return counts
 
 
 def _check_channels(data, spec: source.Spec) -> None:

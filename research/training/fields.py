@@ -13,7 +13,7 @@ FRAMEWORK_KEYS = {
     "task": {"name"},
     "data": {
         "name", "path", "batch_size", "eval_batch_size", "holdout", "pad", "mean",
-        "std", "placement", "cache", "cache_limit", "workers",
+        "std", "placement", "cache", "cache_limit", "workers", "sort_pool",
     },
 }  # fmt: skip
 

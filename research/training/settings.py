@@ -54,6 +54,7 @@ _RANGES = {
     "data.pad": (0, None),
     "data.cache_limit": (0.0, None),
     "data.workers": (0, 256),
+    "data.sort_pool": (0, None),
     "augment.pad_crop": (0, None),
     "augment.layers": (1, None),
     "augment.magnitude": (0.0, augment.MAX_MAGNITUDE),

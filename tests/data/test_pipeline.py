@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import pickle
 import time
 
 import numpy as np
@@ -322,3 +323,30 @@ def test_evaluation_reads_every_contiguous_example_once_in_order(size):
     read = x[mask > 0]  # row by row
     np.testing.assert_array_equal(read, np.arange(COUNT))
     assert start[:, 0].all() and not start[:, 1:].any()
+
+
+def test_sorted_batches_hold_alike_lengths_and_every_example_once_per_epoch():
+    count, size = 103, 10
+    lengths = np.random.default_rng(0).integers(3, 40, count)
+    order = pipeline.ByLength(lengths, size, seed=1, pool=5)
+    plain = pipeline.Order(count, size, seed=1)
+    stream = np.concatenate([order.indices(step) for step in range(31)])
+    for epoch in range(3):
+        part = stream[epoch * count : (epoch + 1) * count]
+        assert sorted(part) == list(range(count))
+
+    def spread(order):
+        return np.mean([np.ptp(lengths[order.indices(step)]) for step in range(31)])
+
+    assert spread(order) < 0.4 * spread(plain)
+    again = pickle.loads(pickle.dumps(order))
+    np.testing.assert_array_equal(again.indices(29), order.indices(29))
+    longest = [lengths[order.indices(step)].max() for step in range(5)]
+    assert longest != sorted(longest)  # short sentences do not come first
+
+
+def test_batches_of_sorted_order_read_the_same_after_a_new_start():
+    lengths = np.arange(37) % 7
+    first, later = (pipeline.ByLength(lengths, 8, seed=0, pool=2) for _ in range(2))
+    for step in (11, 3, 20):
+        np.testing.assert_array_equal(later.indices(step), first.indices(step))

@@ -165,6 +165,27 @@ def test_without_teacher_forcing_the_decoder_reads_its_own_guesses():
     assert np.isfinite(_average(metrics))
 
 
+def test_a_batch_is_cut_to_its_longest_sentence_and_the_step_stays_the_same():
+    wide = {
+        "source": jnp.pad(BATCH["source"], ((0, 0), (0, 5))),
+        "target": jnp.pad(BATCH["target"], ((0, 0), (0, 5))),
+        "mask": BATCH["mask"],
+    }
+    # Widths 9 and 10, 7 and 8, 5 and 5: the last holds sentences of 4 and 5 tokens.
+    cuts = translation._cuts(wide, 3)
+    assert [tuple(cut.values()) for cut in cuts] == [(5, 5), (7, 8), (9, 10)]
+    whole, cut = (
+        jax.jit(_task(widths=widths).train_step)(_state(), wide) for widths in (1, 3)
+    )
+    for name in whole[1]:
+        np.testing.assert_allclose(cut[1][name], whole[1][name], rtol=1e-5)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5),
+        cut[0].params,
+        whole[0].params,
+    )
+
+
 def test_half_of_the_tokens_are_forced():
     task, many = _task(teacher_forcing=0.5), 200
     batch = {name: jnp.repeat(each, many, axis=0) for name, each in BATCH.items()}
@@ -246,6 +267,7 @@ def test_scores_are_bleu_by_both_protocols_with_signatures():
             {"label_smoothing": 1.0},
             "label_smoothing must be in [0, 1), got 1.0; 0.1 is usual",
         ),
+        ({"widths": 0}, "widths must be at least 1, got 0; 4 is usual"),
         (
             {"max_length": -1},
             "max_length must be at least 0, got -1; 0 follows the data",
