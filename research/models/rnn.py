@@ -275,7 +275,8 @@ class Classifier(RNN):
         real = jnp.ones(y.shape[:2], bool) if mask is None else mask
         if self.pool == "max":
             least = jnp.finfo(y.dtype).min
-            return jnp.where(real[..., None], y, least).max(axis=1)
+            most = jnp.where(real[..., None], y, least).max(axis=1)
+            return most * real.any(axis=1)[:, None]
         scores = jnp.zeros(y.shape[:2])
         if self.pool == "attention":  # by the outputs alone, without a query
             keys = jnp.tanh(self._dense(self.widths[-1], "keys", use_bias=False)(y))
