@@ -120,13 +120,17 @@ def _scores(split, examples, score, told) -> dict:
 def _texts(spec: source.Spec, examples: source.Source, indices) -> list[str]:
     """Writes examples as text, with a bar between the two of a pair."""
     tokenizer = tokenization.from_str(spec.tokenizers["token"])
+    ids = tokenization.special_ids(tokenizer)
+    around = [i for i in (ids.cls, ids.sep) if i is not None]  # not the unknown ones
     batch, texts = examples.gather(indices), []
     for token, type, length in zip(
         batch["token"], batch["type"], batch["length"], strict=True
     ):
         token, type = token[:length], type[:length]
-        parts = (token[type == k].tolist() for k in np.unique(type))
-        texts.append(" | ".join(tokenizer.decode(part).strip() for part in parts))
+        told = ~np.isin(token, around)
+        parts = (token[told & (type == k)].tolist() for k in np.unique(type[told]))
+        decoded = (tokenizer.decode(p, skip_special_tokens=False) for p in parts)
+        texts.append(" | ".join(part.strip() for part in decoded))
     return texts
 
 
