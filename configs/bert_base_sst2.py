@@ -19,6 +19,7 @@ def get_config(arg: str = ""):
     config.model.name, config.model.variant = "bert", "base"
     config.model.dropout = 0.1
     config.task.name = "text_classification"
+    config.task.widths, config.data.sort_pool = 4, 50
     config.data.name = "text_table"
     config.data.files = (
         ("train", "train.tsv"),

@@ -24,6 +24,7 @@ def get_config(arg: str = ""):
     config.model.max_length = 128
     config.model.dropout = 0.1
     config.task.name = "text_classification"
+    config.task.widths, config.data.sort_pool = 4, 50
     config.data.name = "text_table"
     config.data.files = (
         ("train", "train.tsv"),
@@ -51,6 +52,7 @@ def use_synthetic_sentences(config, kind: str = "class") -> None:
     base.use_synthetic(config, kind=kind, count=1024)
     config.data.name = "synthetic_sentences"
     config.data.batch_size, config.data.eval_batch_size = 32, 128
+    config.data.sort_pool, config.task.widths = 0, 1
     config.init.weights = ""
     config.model.variant = "debug"
     config.model.mlm_head = config.model.nsp_head = False

@@ -32,7 +32,7 @@ def load(
     length: int = 24,
     count: int = 2048,
     seed: int = 0,
-) -> source.Arrays:
+) -> text_table.Sentences:
     """Makes one split.
 
     Args:

@@ -36,6 +36,14 @@ _SPECIAL = {
 }
 
 
+class Sentences(source.Arrays):
+    """Encoded sentences; see the file's description."""
+
+    def token_counts(self) -> np.ndarray:
+        """Counts the tokens of every example that are no padding."""
+        return self.arrays["length"]
+
+
 def splits(
     path: str | None, *, files: Sequence[tuple[str, str]] = (), **options
 ) -> tuple[str, ...]:
@@ -60,7 +68,7 @@ def load(
     min_frequency: int = 1,
     lowercase: bool = False,
     words: str = "whitespace",
-) -> source.Arrays:
+) -> Sentences:
     """Reads one split into memory.
 
     Args:
@@ -119,9 +127,9 @@ def load(
 
 def examples(
     arrays: dict[str, np.ndarray], class_names, tokenizer: Tokenizer, sizes=()
-) -> source.Arrays:
+) -> Sentences:
     """Makes a source of encoded sentences, whose spec knows their tokenizer."""
-    made = source.Arrays(arrays, class_names)
+    made = Sentences(arrays, class_names)
     sizes = {**made.spec.sizes, **dict(sizes), "vocab_size": tokenizer.get_vocab_size()}
     made.spec = dataclasses.replace(
         made.spec, sizes=sizes, tokenizers={"token": tokenizer.to_str()}
