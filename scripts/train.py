@@ -50,7 +50,7 @@ def _show_into(folder: pathlib.Path):
 
     def show(programs, state, examples, metrics, step):
         predictions = evaluation.predictions(programs, state, examples)
-        scores = programs.experiment.task.score(predictions, examples)
+        scores = evaluation.scores(programs, state, examples, predictions)
         return run_report.write_evaluation(
             folder,
             "validation",

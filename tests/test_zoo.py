@@ -56,6 +56,10 @@ def _at(inputs, variants):
     return {variant: inputs for variant in variants}
 
 
+_AUTOENCODER = {
+    **{"64": 101_200, "32": 50_992, "hinton": 2_837_314},
+    **{"32-16-8": 52_344, "conv-64": 211_905},
+}
 _RESNET = {
     **{"18": 11_689_512, "34": 21_797_672, "50": 25_557_032, "101": 44_549_160},
     **{"152": 60_192_808, "20": 269_722, "32": 464_154, "44": 658_586},
@@ -98,6 +102,11 @@ CASES = {
         _image(64, 64, 3),
         {"2014": 61_100_840},
         published={"2014": _image(224, 224, 3)},
+    ),
+    "autoencoder": Case(
+        _image(8, 8, 1),
+        _AUTOENCODER,
+        published=_at(_image(28, 28, 1), _AUTOENCODER),
     ),
     "bert": Case(_tokens(64, 6), _BERT),
     "cnn": Case(_image(28, 28, 1), {"32-64-128": 1_199_882}),

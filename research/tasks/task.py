@@ -5,10 +5,10 @@ un-jitted functions: `init(seed, batch)`, `train_step(state, batch)`,
 `eval_step(state, batch)` and `predict(state, batch)`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-# Names of what `Task.score` returns; a task's file that has some defines its own.
+# Names of what `score` and `compare` return; a task's file that has some defines them.
 SCORES: tuple[str, ...] = ()
 
 
@@ -46,6 +46,19 @@ class Task:
         Args:
           predictions: of `predict`, name -> (n, ...), in the order of the split.
           examples: the split, a data source of n examples.
+
+        Returns:
+          metric -> value, for the names in the file's SCORES.
+        """
+        return {}
+
+    def compare(self, measured, others: Callable[[str], Any]) -> dict[str, float]:
+        """Measures what needs other splits as well: baselines, thresholds.
+
+        Args:
+          measured: the split, an `evaluation.Reading`: its `examples`, the task's
+            `predictions` of them and `inputs(feature)`, (n, ...) as the model reads it.
+          others: "train" or "validation" -> the same of that split.
 
         Returns:
           metric -> value, for the names in the file's SCORES.

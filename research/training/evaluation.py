@@ -1,10 +1,37 @@
 """Measures a state on a whole split, exactly: padding never counts."""
 
+import functools
+from collections.abc import Mapping
+
+import jax
 import numpy as np
 
 from research.data import pipeline, source
-from research.training import sharding, tracking
+from research.training import experiment, sharding, tracking
 from research.training.programs import Programs
+
+
+class Reading:
+    """A split as its task reads it; each part is made when it is asked for first.
+
+    Attributes:
+      examples: the split.
+    """
+
+    def __init__(self, programs: Programs, state, examples: source.Source):
+        self.examples, self._programs, self._state = examples, programs, state
+
+    @functools.cached_property
+    def predictions(self) -> Mapping[str, np.ndarray]:
+        """The task's predictions, see `predictions`."""
+        return predictions(self._programs, self._state, self.examples)
+
+    def inputs(self, feature: str) -> np.ndarray:
+        """Returns a feature (n, ...) of all examples as the model reads it."""
+        prepare = jax.jit(self._programs.experiment.preprocess)
+        batches = _batches(self._programs, self.examples)
+        parts = [np.asarray(prepare(batch)[feature]) for batch in batches]
+        return np.concatenate(parts)[: len(self.examples)]
 
 
 def evaluate(programs: Programs, state, examples: source.Source) -> dict[str, float]:
@@ -32,8 +59,31 @@ def measure(
       the predictions, see `predictions`)
     """
     metrics = evaluate(programs, state, examples)
-    predicted, task = predictions(programs, state, examples), programs.experiment.task
-    return metrics | task.score(predicted, examples), predicted
+    predicted = predictions(programs, state, examples)
+    return metrics | scores(programs, state, examples, predicted), predicted
+
+
+def scores(
+    programs: Programs, state, examples: source.Source, predicted: Mapping
+) -> dict[str, float]:
+    """Measures what the task measures of a whole split and beside other splits.
+
+    Args:
+      programs: of the experiment, whose config says where the other splits are.
+      state: TrainState.
+      examples: the split.
+      predicted: the predictions of it.
+    """
+    task, config = programs.experiment.task, programs.experiment.config
+
+    @functools.cache
+    def other(split: str) -> Reading:
+        opened = experiment.open_data(config, (split,))[split]
+        return Reading(programs, state, opened)
+
+    measured = Reading(programs, state, examples)
+    measured.predictions = predicted
+    return task.score(predicted, examples) | task.compare(measured, other)
 
 
 def predictions(programs: Programs, state, examples: source.Source) -> dict:

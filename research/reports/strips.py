@@ -1,0 +1,64 @@
+"""Draws named rows of small pictures, such as inputs above their reconstructions."""
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from research.reports import pictures
+
+_CELL, _GAP, _MARGIN = 56, 4, 168  # pixels: picture, space, room for the names
+
+
+def to_pixels(x: np.ndarray, mean, std) -> np.ndarray:
+    """Turns what a model reads or writes back into pictures.
+
+    Args:
+      x: (n, h, w, c) float, (pixel / 255 - mean) / std.
+      mean: one value, or one per channel.
+      std: likewise.
+
+    Returns:
+      (n, h, w, c) uint8.
+    """
+    scaled = x * np.asarray(std, np.float32) + np.asarray(mean, np.float32)
+    return np.rint(255 * np.clip(np.nan_to_num(scaled), 0, 1)).astype(np.uint8)
+
+
+def write(file: pathlib.Path, rows: Sequence[tuple[str, np.ndarray]]) -> None:
+    """Writes one PNG; the n-th pictures of all rows stand below each other.
+
+    Args:
+      file: where to; its folder is made.
+      rows: (name, (n, h, w, c) uint8) from top to bottom.
+    """
+    columns, step = max(len(images) for _, images in rows), _CELL + _GAP
+    size = (_MARGIN + columns * step, len(rows) * step + _GAP)
+    canvas = Image.new("RGB", size, "white")
+    draw, face = ImageDraw.Draw(canvas), pictures.font()
+    for row, (name, images) in enumerate(rows):
+        top = row * step + _GAP
+        draw.text(
+            (6, top + _CELL // 2),
+            pictures.shorten(name, face, _MARGIN - 12),
+            fill="black",
+            font=face,
+            anchor="lm",
+        )
+        for column, array in enumerate(images):
+            canvas.paste(_cell(array), (_MARGIN + column * step, top))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    canvas.save(file, optimize=True)
+
+
+def _cell(array: np.ndarray) -> Image.Image:
+    shown = array if array.shape[-1] == 3 else array[..., 0]
+    picture = Image.fromarray(shown)
+    larger = max(picture.size) < _CELL
+    kind = Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS
+    scale = _CELL / max(picture.size)
+    size = tuple(max(1, round(side * scale)) for side in picture.size)
+    cell = Image.new("RGB", (_CELL, _CELL), "white")
+    cell.paste(picture.resize(size, kind), (0, 0))
+    return cell
