@@ -231,7 +231,7 @@ class Stack(nn.Module):
         Returns:
           (outputs of the last layer, states behind the last step of each direction).
         """
-        carry = self.initial_carry(len(x)) if carry is None else carry
+        carry = self.initial_carry(x.shape[0]) if carry is None else carry
         steps = None if mask is None else rearrange(mask, "b t -> t b 1")
         drop = plain.Dropout(
             self.dropout,
