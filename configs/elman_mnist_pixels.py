@@ -2,7 +2,7 @@
 
 Paper: Bai, Kolter & Koltun 2018, Table 1, sequential MNIST: test accuracy 21.5 %, and
 25.3 % with --config.model.permutation=1: over 784 steps its gradient is gone, see
-scripts/gradients.py, https://arxiv.org/abs/1803.01271
+`scripts/report.py gradients`, https://arxiv.org/abs/1803.01271
 python scripts/train.py --config=configs/elman_mnist_pixels.py --config.data.path=FOLDER
 Data, hardware and differences: as configs/gru_mnist_pixels.py says.
 """
