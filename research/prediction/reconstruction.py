@@ -12,8 +12,9 @@ import argparse
 import pathlib
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+import jax
 import numpy as np
 
 from research.data import images
@@ -87,7 +88,6 @@ class Inputs:
     names: list[str]
     feature: str
     stored: np.ndarray
-    extra: dict = field(default_factory=dict)
 
 
 def read(opened: runs.Run, files: Sequence[str]) -> Inputs:
@@ -119,12 +119,14 @@ def predicted(opened: runs.Run, given: Inputs) -> dict[str, np.ndarray]:
     size = min(opened.programs.experiment.config.data.eval_batch_size, len(given.names))
     shares = opened.programs.mesh.size
     size = -(-size // shares) * shares
-    parts = []
+    experiment, parts = opened.programs.experiment, []
+    task = getattr(experiment.task, "without_estimate", lambda: experiment.task)()
+    apply = jax.jit(lambda state, x: task.predict(state, experiment.preprocess(x)))
     for first in range(0, len(given.names), size):
         part = given.stored[first : first + size]
         filled = np.concatenate([part, part[:1].repeat(size - len(part), axis=0)])
         batch = {given.feature: filled}
-        answer = opened.programs.predict(opened.state, batch)
+        answer = {k: np.asarray(v) for k, v in apply(opened.state, batch).items()}
         parts.append({name: value[: len(part)] for name, value in answer.items()})
     return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
 
