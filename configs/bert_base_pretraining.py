@@ -17,6 +17,8 @@ from configs import base, bert_nano_wikitext2
 def get_config(arg: str = ""):
     """Returns the experiment; `quick` learns synthetic documents of the same form."""
     base.no_argument(arg)
+    if arg == "quick":
+        return bert_nano_wikitext2.get_config(arg)
     config = base.get_config()
     config.model.name, config.model.variant = "bert", "base"
     config.model.dtype = "bfloat16"
@@ -36,8 +38,4 @@ def get_config(arg: str = ""):
     config.train.steps = 1_000_000
     config.train.log_every, config.train.eval_every = 100, 10_000
     config.checkpoint.metric, config.checkpoint.mode = "validation/loss", "min"
-    if arg == "quick":
-        bert_nano_wikitext2.use_synthetic_documents(config)
-        config.model.dtype = "float32"
-        config.model.dropout = 0.0
     return config

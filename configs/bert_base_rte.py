@@ -14,14 +14,14 @@ from configs import base, bert_base_sst2, bert_nano_sst2
 
 def get_config(arg: str = ""):
     """Returns the experiment; `quick` learns synthetic pairs from scratch."""
-    config = bert_base_sst2.get_config()
-    base.no_argument(arg)
+    config = bert_base_sst2.get_config(arg)
+    if arg == "quick":
+        bert_nano_sst2.use_synthetic_sentences(config, "pair")
+        return config
     config.claim = base.get_config().claim
     config.data.text = ("sentence1", "sentence2")
     config.data.files = (("train", "train.tsv"), ("test", "dev.tsv"))
     config.data.holdout = 0.05
     config.data.length = 256
     config.schedule.warmup_steps = 22  # 10 % of 3 * 2,366 / 32
-    if arg == "quick":
-        bert_nano_sst2.use_synthetic_sentences(config, "pair")
     return config

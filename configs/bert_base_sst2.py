@@ -14,6 +14,8 @@ from configs import base, bert_nano_sst2
 def get_config(arg: str = ""):
     """Returns the experiment; `quick` learns synthetic sentences from scratch."""
     base.no_argument(arg)
+    if arg == "quick":
+        return bert_nano_sst2.get_config(arg)
     config = base.get_config()
     config.init.weights = "bert-base-uncased"
     config.model.name, config.model.variant = "bert", "base"
@@ -51,6 +53,4 @@ def get_config(arg: str = ""):
         hardware="one GPU",
         wall_time="half an hour",
     )
-    if arg == "quick":
-        bert_nano_sst2.use_synthetic_sentences(config)
     return config

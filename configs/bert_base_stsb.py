@@ -8,13 +8,16 @@ WEIGHTS is the folder of bert-base-uncased.) Hardware: a GPU, minutes. Expected:
 Spearman correlation 85.8 +- 1.
 """
 
-from configs import base, bert_base_sst2, bert_nano_sst2
+from configs import bert_base_sst2, bert_nano_sst2
 
 
 def get_config(arg: str = ""):
     """Returns the experiment; `quick` scores synthetic pairs from scratch."""
-    config = bert_base_sst2.get_config()
-    base.no_argument(arg)
+    config = bert_base_sst2.get_config(arg)
+    if arg == "quick":
+        bert_nano_sst2.use_synthetic_sentences(config, "score")
+        config.checkpoint.metric, config.checkpoint.mode = "validation/loss", "min"
+        return config
     config.data.text = ("sentence1", "sentence2")
     config.data.header = ("sentence1", "sentence2", "score")
     config.data.label, config.data.regression = "score", True
@@ -31,6 +34,4 @@ def get_config(arg: str = ""):
         reason="seeds differ by as much on so small a set",
         wall_time="minutes",
     )
-    if arg == "quick":
-        bert_nano_sst2.use_synthetic_sentences(config, "score")
     return config

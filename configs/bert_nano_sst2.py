@@ -57,7 +57,6 @@ def use_synthetic_sentences(config, kind: str = "class") -> None:
     config.model.variant = "debug"
     config.model.mlm_head = config.model.nsp_head = False
     config.model.max_length = 64
-    config.model.dtype = "float32"
     config.optimizer.learning_rate = 3e-3
-    config.schedule.warmup_steps = 10
+    config.schedule.warmup_steps = 2
     config.train.epochs, config.train.log_every, config.train.eval_every = 4.0, 16, 0

@@ -36,19 +36,16 @@ def get_config(arg: str = ""):
     config.train.eval_every = 500
     config.checkpoint.metric, config.checkpoint.mode = "validation/loss", "min"
     if arg == "quick":
-        use_synthetic_documents(config)
+        base.use_synthetic(config, length=32, count=128)
+        config.data.name = "synthetic_documents"
+        config.data.batch_size, config.data.eval_batch_size = 32, 64
+        config.model.variant, config.model.num_classes = "debug", 0
+        config.model.max_length = 64
+        config.optimizer.learning_rate = 1e-2
+        config.schedule.warmup_steps = 2
+        config.train.steps, config.train.log_every, config.train.eval_every = (
+            150,
+            25,
+            75,
+        )
     return config
-
-
-def use_synthetic_documents(config) -> None:
-    """Changes the data and the network to what a CPU learns in seconds, in place."""
-    pairs = config.model.nsp_head
-    base.use_synthetic(config, length=32, pairs=pairs, count=128)
-    config.data.name = "synthetic_documents"
-    config.data.batch_size, config.data.eval_batch_size = 32, 64
-    config.model.variant = "debug"
-    config.model.num_classes = 0
-    config.model.max_length = 64
-    config.optimizer.learning_rate = 1e-2
-    config.schedule.warmup_steps = 10
-    config.train.steps, config.train.log_every, config.train.eval_every = 150, 25, 75

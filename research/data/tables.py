@@ -13,6 +13,8 @@ import json
 import pathlib
 from collections.abc import Iterator, Sequence
 
+from research.data import text_files
+
 SUFFIXES = (".tsv", ".csv", ".jsonl")
 _LONGEST = 10_000_000  # characters of a cell
 
@@ -40,7 +42,7 @@ def read(
             f"tables are read from {', '.join(SUFFIXES)} files, got {file}; convert it "
             "to one of them"
         )
-    text = _text(file)
+    text = text_files.read(file).replace("\r\n", "\n")
     if file.suffix == ".jsonl":
         rows = _json_rows(file, text, columns)
     else:
@@ -49,24 +51,6 @@ def read(
     if not cells:
         raise ValueError(f"{file} holds no rows; add some or use another file")
     return [list(column) for column in cells]
-
-
-def _text(file: pathlib.Path) -> str:
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"there is no file {file}; copy it there or correct config.data"
-        ) from None
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ValueError(
-            f"{file} must be UTF-8 text, got byte 0x{content[error.start]:02x} in line "
-            f"{line}; save it as UTF-8"
-        ) from error
-    return text.replace("\r\n", "\n")
 
 
 def _rows(file, text: str, columns, header: tuple[str, ...]) -> Iterator[list[str]]:

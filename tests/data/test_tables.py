@@ -54,7 +54,7 @@ def test_windows_line_ends_and_byte_order_mark(write):
     ("name", "content", "sentence"),
     [
         ("a.tsv", "\n", " holds no rows; add some or use another file"),
-        ("a.csv", "", " holds no rows; add some or use another file"),
+        ("a.csv", "", "text file {file} is empty; put text into it"),
         ("a.tsv", "text\tlabel\n", " holds no rows; add some or use another file"),
         ("a.jsonl", "\n", " holds no rows; add some or use another file"),
         (
@@ -72,7 +72,8 @@ def test_windows_line_ends_and_byte_order_mark(write):
         (
             "a.tsv",
             b"text\tlabel\nx\t1\ncaf\xe9\t1\n",
-            " must be UTF-8 text, got byte 0xe9 in line 3; save it as UTF-8",
+            " must be UTF-8 text, got byte 0xe9 at offset 18; convert it, for example "
+            "with iconv -t UTF-8",
         ),
         (
             "a.csv",
@@ -119,5 +120,5 @@ def test_a_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(FileNotFoundError) as error:
         tables.read(tmp_path / "a.tsv", ("text",))
     assert str(error.value) == (
-        f"there is no file {tmp_path}/a.tsv; copy it there or correct config.data"
+        f"text file {tmp_path}/a.tsv does not exist; correct its path"
     )
