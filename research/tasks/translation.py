@@ -34,8 +34,8 @@ _SIDES = ("source", "target")
 # Signs that have no blank before them, or none behind them.
 _CLOSES, _OPENS = re.compile(r" ([.,:;!?)\]%])"), re.compile(r"([(\[]) ")
 
-# score -> protocol
-SCORES = {"bleu": "detokenized", "bleu_tokenized": "tokenized"}
+_PROTOCOLS = {"bleu": "detokenized", "bleu_tokenized": "tokenized"}
+SCORES = tuple(_PROTOCOLS)
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def _cuts(batch, count: int) -> list[dict[str, int]]:
 
 
 def scores(predictions: Mapping[str, Any], examples) -> dict[str, bleu.Score]:
-    """Measures BLEU with its signatures, by each protocol of SCORES.
+    """Measures BLEU with its signatures, by both protocols.
 
     Args:
       predictions: {"token": (n, t)}, of `Translation.predict`.
@@ -247,7 +247,7 @@ def scores(predictions: Mapping[str, Any], examples) -> dict[str, bleu.Score]:
         name: bleu.corpus(
             translations, references, protocol=protocol, lowercase=lowercase
         )
-        for name, protocol in SCORES.items()
+        for name, protocol in _PROTOCOLS.items()
     }
 
 
