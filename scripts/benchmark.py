@@ -14,6 +14,7 @@ Contenders, each in a process of its own that waits while the others run, in tur
   fused      the same with the optimizer's fused form
   compiled   the same with torch.compile
   ..._nhwc   the same with channels-last memory
+  hoisted    eager, what a decoder's loop need not do moved out of it (bahdanau)
 Same model, batch, optimizer (SGD with momentum; AdamW for vit), float32 and threads. A
 ratio is the median over the rounds of the two speeds in one round: read ratios, not
 times. "of CPU" is the ratio of processor time, which other programs disturb less.
@@ -136,6 +137,10 @@ def _serve(name: str, contender: str) -> None:
 
 def _prepare(name: str, contender: str):
     item = work.WORK[name]
+    if item.pairs:
+        from scripts.peers import translation
+
+        return translation.prepare(item, contender)
     if contender not in ("loop", "step", "native"):
         from scripts.peers import pytorch
 

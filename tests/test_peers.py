@@ -7,7 +7,9 @@ import pytest
 from research import lookup
 from scripts.peers import work
 
-NETWORKS = sorted({name.split("_predict")[0] for name in work.WORK})
+NETWORKS = sorted(
+    {name.split("_predict")[0] for name, item in work.WORK.items() if not item.pairs}
+)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -31,6 +33,37 @@ def test_both_sides_have_the_same_parameters(name):
         assert sum(p.numel() for p in theirs.parameters()) == ours
         logits = theirs(torch.zeros(2, channels, height, width))
     assert logits.shape == (2, item.classes)
+
+
+@pytest.mark.parametrize("hoisted", [False, True])
+def test_both_sides_have_the_same_attention_network(hoisted):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from scripts.peers import attention_network, translation
+
+    item = work.WORK["bahdanau"]
+    model = lookup.module("models", item.model).build(item.variant)
+    data = translation.batch(item)
+    source, target = (jnp.asarray(data[side]) for side in ("source", "target"))
+    variables = jax.eval_shape(
+        lambda s, t: model.init(jax.random.key(0), s, t, train=False), source, target
+    )
+    ours = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    with torch.device("meta"):
+        theirs = attention_network.bahdanau(hoisted)
+        assert sum(p.numel() for p in theirs.parameters()) == ours == 20_518_405
+
+
+def test_both_forms_of_the_attention_network_are_equal():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from scripts.peers import attention_network
+
+    eager, hoisted = (attention_network._Bahdanau(h, 4, 6) for h in (False, True))
+    hoisted.load_state_dict(eager.state_dict())
+    source = torch.tensor([[4, 5, 6, 0], [7, 8, 9, 3]])
+    target = torch.tensor([[4, 5, 6], [7, 8, 0]])
+    with torch.inference_mode():
+        logits = [net.eval()(source, target) for net in (eager, hoisted)]
+    torch.testing.assert_close(*logits)
 
 
 def test_the_first_contender_is_ours():

@@ -18,6 +18,7 @@ class Work:
       rate: learning rate.
       train: a training step; otherwise logits only.
       loop: the loop and PyTorch's DataLoader, on MNIST-sized data, compete as well.
+      pairs: tokens of a source and a target, instead of an image; see translation.py.
     """
 
     model: str
@@ -30,12 +31,15 @@ class Work:
     rate: float = 0.01
     train: bool = True
     loop: bool = False
+    pairs: tuple[int, ...] = ()
 
     @property
     def contenders(self) -> tuple[str, ...]:
         """Names of those that run; the first is what the others are compared with."""
         if self.loop:
             return ("loop", "step", "dataloader", "eager", "fused", "compiled")
+        if self.pairs:
+            return ("step", "native", "eager", "hoisted")
         if self.model == "resnet":
             return ("step", "native", *PLAIN, *(f"{c}_nhwc" for c in PLAIN))
         return ("step", "native", *PLAIN)
@@ -55,6 +59,7 @@ WORK = {
     "resnet50_predict8": Work("resnet", "50", 8, 2, train=False),
     "vit_s16": Work("vit", "S/16", 16, 1, optimizer="adamw", rate=1e-3),
     "vit_s16_predict8": Work("vit", "S/16", 8, 2, train=False),
+    "bahdanau": Work("seq2seq", "bahdanau", 128, 1, classes=5_893, pairs=(20, 20)),
 }
 MOMENTUM, DECAY = 0.9, 0.01
 EXAMPLES = 16_384  # of the data that a loop reads
