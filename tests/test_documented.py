@@ -129,6 +129,9 @@ def test_scripts_flags_configs_and_keys_exist(command):
     file = app.ROOT / "scripts" / f"{command.script}.py"
     assert file.is_file(), f"there is no {file.name}"
     source = file.read_text()
+    if command.script == "predict":  # each task has options of its own
+        tasks = (app.ROOT / "research" / "prediction").glob("*.py")
+        source += "".join(each.read_text() for each in tasks)
     for word in command.words:
         flag = re.match(r"--(?!config[.=])(?:no)?([\w-]+)", word)
         if flag:

@@ -4,7 +4,7 @@ Any model with the carry of language models serves (see research/models/gpt.py):
 recurrent network's state, a Transformer's key-value cache. Everything is pure and of
 fixed shape, one loop without a call back to Python, to be jitted by the caller.
 
-    write = jax.jit(partial(generate, model, max_tokens=100, how=Sampling(0.8)))
+    write = partial(generate, model, max_tokens=100, how=Sampling(0.8))  # to be jitted
     tokens = write(variables, prompt, mask=mask, key=jax.random.key(0))
 
 To show a text while it grows, `begin` and `go_on` do the same in pieces.
