@@ -47,7 +47,7 @@ class RNN(nn.Module):
       widths: h of each layer.
       activation: of "elman": "tanh" or "relu".
       reset: of "gru", "after" the recurrent product or "before" it.
-      biases: 1 or 2 per gate.
+      biases: 0, 1 or 2 per gate.
       forget_bias: added to the initial bias of the forget gate of "lstm".
       recurrent_init: "uniform" or "orthogonal"; see `recurrent.Cell`.
       init_range: of all parameters, uniform within +- this; 0: 1 / sqrt(h) in recurrent

@@ -16,6 +16,8 @@ from research.weights.preprocessing import Preprocessing
 # Fields of networks that read tokens.
 _OF_TOKENS = ("vocab_size", "source_vocab_size")
 _POSITIONS = "params/position_embedding"
+# Of a recurrent network: where values enter, and where tokens do.
+_VALUES, _EMBEDDING = "params/rnn/layer1/input/kernel", "params/embedding/embedding"
 # The first convolution's kernel, which tells the channels of the images.
 _FIRST = ("stem_conv", "patch_embedding", "conv1_1", "conv1", "C1")
 
@@ -35,9 +37,10 @@ def export(
     Args:
       model: the network.
       variables: its parameters and batch statistics.
-      path: folder to make; for "torchvision" the `.safetensors` file. Nothing that is
-        there is overwritten.
-      format: "huggingface", "timm", "torchvision", or "menagerie" (our own names).
+      path: folder to make; for "torchvision" and "pytorch" the `.safetensors` file.
+        Nothing that is there is overwritten.
+      format: "huggingface", "timm", "torchvision", "pytorch", or "menagerie" (our own
+        names).
       image_size: that the network reads; None: 224, or a ViT's by its positions.
       preprocessing: what images go through, for the config files.
       class_names: by index, likewise.
@@ -64,6 +67,9 @@ def export(
 
 def _sizes(model: nn.Module, tree: Mapping[str, Any], image_size) -> rules.Sizes:
     """Tells what the network reads: images of some size, or tokens."""
+    values = tree.get(_VALUES)
+    if values is not None and _EMBEDDING not in tree:
+        return rules.Sizes(own.fields(model), channels=values.shape[0])
     if any(hasattr(model, name) for name in _OF_TOKENS):
         return rules.Sizes(own.fields(model))
     kernels = (tree.get(f"params/{name}/kernel") for name in _FIRST)
@@ -93,10 +99,10 @@ def _export_form(model: nn.Module, publisher: str) -> rules.Format:
     ]
     differs = []
     for form in forms:
-        other = [k for k, v in form.implied.items() if getattr(model, k) != v]
+        other = [k for k, v in form.implied.items() if getattr(model, k, None) != v]
         if not other:
             return form
-        differs += [f"{key}={getattr(model, key)!r}" for key in other]
+        differs += [f"{k}={getattr(model, k)!r}" for k in other if hasattr(model, k)]
     reason = f" with {', '.join(dict.fromkeys(differs))}" if differs else ""
     raise ValueError(
         f"{publisher} has no {architecture}{reason}; use format='menagerie'"

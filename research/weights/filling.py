@@ -216,6 +216,8 @@ def _init(model: nn.Module, image_size, channels: int):
     """Makes key -> variables, with the smallest inputs that the network reads."""
     if image_size is not None:
         inputs = (jnp.zeros((1, *image_size, channels)),)
+    elif channels:
+        inputs = (jnp.zeros((1, 1, channels)),)
     else:  # tokens; an encoder and decoder read two texts
         texts = 2 if hasattr(model, "source_vocab_size") else 1
         inputs = (jnp.zeros((1, 1), jnp.int32),) * texts

@@ -18,6 +18,7 @@ from research.weights import (
     huggingface_gpt2,
     own,
     preprocessing,
+    pytorch,
     rules,
     stored,
     timm,
@@ -32,6 +33,7 @@ FORMATS = (
     *huggingface.FORMATS,
     *huggingface_bert.FORMATS,
     *huggingface_gpt2.FORMATS,
+    *pytorch.FORMATS,
     *timm.FORMATS,
     *torchvision.FORMATS,
 )
@@ -46,7 +48,7 @@ class Published:
       form: how they are published.
       fields: of the model, as far as the file tells; "num_classes" is the file's.
       image_size: (height, width) that they were made for; None: they read no images.
-      channels: of the images; 0: none.
+      channels: of the images, or values per step of a sequence; 0: neither.
       preprocessing: what images go through before the network; None: not stated.
       class_names: by index; None: not stated.
       tensors: by published name.

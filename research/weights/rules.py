@@ -69,7 +69,7 @@ class Sizes:
     Attributes:
       fields: of the model; a field that the file leaves open is absent.
       image_size: (height, width) that the weights were made for; None: no images.
-      channels: of the images; 0: no images.
+      channels: of the images, or values per step of a sequence; 0: neither.
     """
 
     fields: dict[str, Any]

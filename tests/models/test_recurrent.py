@@ -262,7 +262,7 @@ def test_the_scan_is_native_on_other_platforms():
             dict(kind="lstn"),
             "unknown cell 'lstn'; did you mean 'lstm'? use one of elman, lstm, gru",
         ),
-        (dict(biases=3), "biases must be 1 or 2, got 3; PyTorch's cells have 2"),
+        (dict(biases=3), "biases must be 0, 1 or 2, got 3; PyTorch's cells have 2"),
     ],
 )
 def test_a_wrong_cell_is_one_sentence(fields, message):

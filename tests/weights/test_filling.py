@@ -304,7 +304,7 @@ def test_class_names_must_be_as_many_as_classes(vit_file, tmp_path):
             resnet.build("18"),
             "torchvison",
             "unknown format 'torchvison'; did you mean 'torchvision'? use one of "
-            "huggingface, menagerie, timm, torchvision",
+            "huggingface, menagerie, pytorch, timm, torchvision",
         ),
     ],
 )

@@ -57,7 +57,7 @@ class Cell:
       kind: "elman", "lstm" or "gru".
       activation: of "elman": "tanh" or "relu".
       reset: of "gru": "after" the product with U, or "before" it.
-      biases: 1, or 2: another one beside U, as PyTorch and cuDNN have it.
+      biases: 0, 1, or 2: another one beside U, as PyTorch and cuDNN have it.
       forget_bias: added to the initial bias of the forget gate of "lstm".
       init: "uniform"; or "orthogonal": each block of U orthogonal, W scaled to its
         inputs (LeCun), biases zero.
@@ -77,9 +77,9 @@ class Cell:
         plain.check_choice("activation", self.activation, ACTIVATIONS)
         plain.check_choice("reset", self.reset, RESETS)
         plain.check_choice("init", self.init, INITS)
-        if self.biases not in (1, 2):
+        if self.biases not in (0, 1, 2):
             raise ValueError(
-                f"biases must be 1 or 2, got {self.biases}; PyTorch's cells have 2"
+                f"biases must be 0, 1 or 2, got {self.biases}; PyTorch's cells have 2"
             )
 
     @property
@@ -139,8 +139,13 @@ class Recurrent(nn.Module):
         cell, shape = self.cell, (self.width, self.cell.blocks * self.width)
         w_init, u_init, b_init = cell.initializers(self.width)
         first = _forgetting(b_init, cell.forget_bias) if cell.kind == "lstm" else b_init
-        dense = self.dense(shape[1], kernel_init=w_init, bias_init=first, name="input")
-        x = dense(x)
+        x = self.dense(
+            shape[1],
+            use_bias=cell.biases > 0,
+            kernel_init=w_init,
+            bias_init=first,
+            name="input",
+        )(x)
         u = self.param("recurrent_kernel", u_init, shape, self.param_dtype)
         u = plain.Dropout(self.weight_drop, deterministic=not train)(u).astype(x.dtype)
         x, bias = x.astype(jnp.float32), jnp.zeros((1, 1, shape[1]), jnp.float32)
