@@ -80,23 +80,22 @@ def load(
         lowercase=lowercase,
         special=_SPECIAL.get(tokenizer),
     )
+    unknown = _unknown(made, tokenizer)
+    texts = documents.read(found[split], format, unknown)
+    passes = passes if split == "train" else 1
+    return MaskedText(made, texts, length=length, pairs=pairs, passes=passes, seed=seed)
+
+
+def _unknown(made: Tokenizer, name: str) -> str:
+    """Returns the unknown token, having checked that there are those for masking."""
     ids = tokenization.special_ids(made)
     lacking = [role for role in _NEEDED if getattr(ids, role) is None]
     if lacking:
         raise ValueError(
-            f"masking needs a tokenizer with a {lacking[0]} token, got {tokenizer!r}; "
-            "use 'wordpiece', 'word' or BERT's vocab.txt"
+            f"masking needs a tokenizer with a {lacking[0]} token, got {name!r}; use "
+            "'wordpiece', 'word' or BERT's vocab.txt"
         )
-    unknown = "" if ids.unk is None else made.id_to_token(ids.unk)
-    read = documents.read(found[split], format, unknown)
-    return MaskedText(
-        made,
-        read,
-        length=length,
-        pairs=pairs,
-        passes=passes if split == "train" else 1,
-        seed=seed,
-    )
+    return "" if ids.unk is None else made.id_to_token(ids.unk)
 
 
 class MaskedText:

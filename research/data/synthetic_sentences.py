@@ -8,7 +8,7 @@ words.
 
 import numpy as np
 
-from research.data import source, text_table
+from research.data import sentences, source
 
 _SPLITS = ("train", "validation", "test")
 _GOOD = "charming bright funny moving clever warm lively honest".split()
@@ -32,7 +32,7 @@ def load(
     length: int = 24,
     count: int = 2048,
     seed: int = 0,
-) -> text_table.Sentences:
+) -> sentences.Sentences:
     """Makes one split.
 
     Args:
@@ -58,17 +58,17 @@ def load(
     praise = rng.integers(0, 2, (size, 1 if kind == "class" else 2))
     columns = [[_sentence(rng, each) for each in column] for column in praise.T]
     words = [*_GOOD, *_BAD, *_THINGS, *_VERBS, *_ADVERBS, "the", "and", "not"]
-    tokenizer = text_table.make_tokenizer(
+    tokenizer = sentences.make_tokenizer(
         "word", words, length=length, pairs=kind != "class", words="whitespace"
     )
-    arrays = text_table.encode(tokenizer, columns)
+    arrays = sentences.encode(tokenizer, columns)
     if kind == "score":
         arrays["label"] = 2.5 * praise.sum(axis=1, dtype=np.float32)
         sizes = {"num_classes": 1}
     else:
         same = praise[:, 0] if kind == "class" else praise[:, 0] == praise[:, 1]
         arrays["label"], sizes = same.astype(np.int32), {}
-    return text_table.examples(arrays, _CLASSES[kind], tokenizer, sizes)
+    return sentences.examples(arrays, _CLASSES[kind], tokenizer, sizes)
 
 
 def _sentence(rng: np.random.Generator, praise: int) -> str:

@@ -10,15 +10,13 @@ the first sentence and 1 in the second; `length` () int32, the tokens that are r
 the end, of a pair always the longer one by one token, as BERT does.
 """
 
-import dataclasses
-import json
+import itertools
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from tokenizers import Tokenizer, processors
 
-from research.data import source, tables, tokenization
+from research.data import sentences, source, tables
 
 _HOLDS = "train.tsv, and dev.tsv and test.tsv if you have them (or .csv, .jsonl)"
 # What a split's file may be called.
@@ -27,21 +25,6 @@ _STEMS = {
     "validation": ("validation", "valid", "dev"),
     "test": ("test",),
 }
-# Special tokens of a vocabulary that is made from the text; padding has id 0.
-_SPECIAL = {
-    "word": ("<pad>", "<unk>", "<sep>"),
-    "char": ("<pad>", "<unk>", "<sep>"),
-    "byte": ("<pad>", "<sep>"),
-    "bpe": ("<pad>", "<sep>"),
-}
-
-
-class Sentences(source.Arrays):
-    """Encoded sentences; see the file's description."""
-
-    def token_counts(self) -> np.ndarray:
-        """Counts the tokens of every example that are no padding."""
-        return self.arrays["length"]
 
 
 def splits(
@@ -68,7 +51,7 @@ def load(
     min_frequency: int = 1,
     lowercase: bool = False,
     words: str = "whitespace",
-) -> Sentences:
+) -> sentences.Sentences:
     """Reads one split into memory.
 
     Args:
@@ -97,127 +80,28 @@ def load(
     found = _files(path, files)
     source.check_split(split, tuple(found), f"folder {path}")
     _check_options(text, length, overlong)
-    columns = (*text, label)
-
-    def cells(which: str) -> list[list[str]]:
-        return tables.read(found[which], columns, header)
-
-    own = cells(split)
-    train = own if split == "train" or "train" not in found else cells("train")
-    made = make_tokenizer(
-        tokenizer,
-        (sentence for column in train[: len(text)] for sentence in column),
-        length=length,
-        pairs=len(text) == 2,
-        vocabulary_size=vocabulary_size,
-        min_frequency=min_frequency,
-        lowercase=lowercase,
-        words=words,
-    )
-    arrays = encode(made, own[:-1], where=str(found[split]), overlong=overlong)
-    where = f"column {label!r} of {found[split]}"
+    own, train = _read(found, split, (*text, label), header)
+    options = dict(vocabulary_size=vocabulary_size, min_frequency=min_frequency)
+    options |= dict(lowercase=lowercase, words=words, length=length)
+    learnt, pairs = itertools.chain(*train[:-1]), len(text) == 2
+    made = sentences.make_tokenizer(tokenizer, learnt, pairs=pairs, **options)
+    where = str(found[split])
+    arrays = sentences.encode(made, own[:-1], where=where, overlong=overlong)
+    where = f"column {label!r} of {where}"
     if regression:
-        names, sizes = (), {"num_classes": 1}
         arrays["label"] = _scores(own[-1], where)
-    else:
-        names, sizes = tuple(class_names) or _class_names(train[-1]), {}
-        arrays["label"] = _classes(own[-1], names, where)
-    return examples(arrays, names, made, sizes)
+        return sentences.examples(arrays, (), made, {"num_classes": 1})
+    names = tuple(class_names) or _class_names(train[-1])
+    arrays["label"] = _classes(own[-1], names, where)
+    return sentences.examples(arrays, names, made)
 
 
-def examples(
-    arrays: dict[str, np.ndarray], class_names, tokenizer: Tokenizer, sizes=()
-) -> Sentences:
-    """Makes a source of encoded sentences, whose spec knows their tokenizer."""
-    made = Sentences(arrays, class_names)
-    sizes = {**made.spec.sizes, **dict(sizes), "vocab_size": tokenizer.get_vocab_size()}
-    made.spec = dataclasses.replace(
-        made.spec, sizes=sizes, tokenizers={"token": tokenizer.to_str()}
-    )
-    return made
-
-
-def make_tokenizer(
-    name: str, texts: Iterable[str], *, length: int, pairs: bool, words: str, **options
-) -> Tokenizer:
-    """Builds a tokenizer that cuts and pads to `length` tokens.
-
-    Args:
-      name: as `load` takes it.
-      texts: the training text, for a kind that is made from it.
-      length: tokens of an example.
-      pairs: whether two sentences come together.
-      words: how words are told apart.
-      **options: further ones of `tokenization.create`.
-
-    Raises:
-      FileNotFoundError, ValueError: as `tokenization.create`.
-    """
-    described = pathlib.Path(name) / "data.json"
-    if described.is_file():
-        made = _of_run(described)
-    else:
-        special = _SPECIAL.get(name)
-        options |= {"split": words, "special": special}
-        made = tokenization.create(name, texts, **options)
-        if pairs and special:
-            sep = "<sep>"
-            made.post_processor = processors.TemplateProcessing(
-                single="$A:0",
-                pair=f"$A:0 {sep}:0 $B:1",
-                special_tokens=[(sep, made.token_to_id(sep))],
-            )
-    return fitted(made, length)
-
-
-def fitted(tokenizer: Tokenizer, length: int) -> Tokenizer:
-    """Lets a tokenizer cut and pad to `length` tokens; returns it."""
-    pad = tokenization.special_ids(tokenizer).pad or 0
-    tokenizer.enable_truncation(length, strategy="longest_first")
-    tokenizer.enable_padding(
-        length=length, pad_id=pad, pad_token=tokenizer.id_to_token(pad) or "<pad>"
-    )
-    return tokenizer
-
-
-def encode(
-    tokenizer: Tokenizer,
-    columns: Sequence[Sequence[str]],
-    *,
-    where: str = "the text",
-    overlong: str = "cut",
-) -> dict[str, np.ndarray]:
-    """Turns sentences into the features `token`, `type` and `length`.
-
-    Args:
-      tokenizer: of `make_tokenizer` or `fitted`.
-      columns: the sentences, and the second ones of pairs.
-      where: names the text in errors.
-      overlong: "cut" or "refuse".
-
-    Raises:
-      ValueError: a text without a token, or too long a one.
-    """
-    inputs = list(zip(*columns, strict=True)) if len(columns) > 1 else list(columns[0])
-    found = tokenizer.encode_batch(inputs)
-    if overlong == "refuse":
-        for row, each in enumerate(found):
-            if each.overflowing:
-                raise ValueError(
-                    f"example {row} of {where} has more than {len(each.ids)} tokens; "
-                    "raise config.data.length or set config.data.overlong to 'cut'"
-                )
-    for column in columns:
-        empty = next((row for row, s in enumerate(column) if not s.strip()), None)
-        if empty is not None:
-            raise ValueError(
-                f"example {empty} of {where} is empty text; remove it or fill it in"
-            )
-    return {
-        "token": np.array([each.ids for each in found], np.int32),
-        "type": np.array([each.type_ids for each in found], np.int32),
-        "length": np.array([sum(each.attention_mask) for each in found], np.int32),
-    }
+def _read(found: dict, split: str, columns, header) -> tuple[list, list]:
+    """Reads the columns of the split, and of "train", which the vocabulary is of."""
+    own = tables.read(found[split], columns, header)
+    if split == "train" or "train" not in found:
+        return own, own
+    return own, tables.read(found["train"], columns, header)
 
 
 def _files(path: str | None, files) -> dict[str, pathlib.Path]:
@@ -258,17 +142,6 @@ def _check_options(text, length: int, overlong: str) -> None:
         raise ValueError(
             f"config.data.overlong must be cut or refuse, got {overlong!r}; correct it"
         )
-
-
-def _of_run(file: pathlib.Path) -> Tokenizer:
-    """Takes the tokenizer that a run was trained with."""
-    stored = json.loads(file.read_text(encoding="utf-8")).get("tokenizers", {})
-    if "token" not in stored:
-        raise ValueError(
-            f"the run {file.parent} was not trained on text, so that it has no "
-            "tokenizer; name another in config.data.tokenizer"
-        )
-    return tokenization.from_str(stored["token"])
 
 
 def _class_names(cells: Sequence[str]) -> tuple[str, ...]:

@@ -136,34 +136,17 @@ class BERT(nn.Module):
                 f"bert reads at most {self.max_length} tokens (max_length), got "
                 f"{input_ids.shape[1]}; cut the text"
             )
-        shared = dict(dtype=self.dtype, param_dtype=self.param_dtype)
-        init = nn.initializers.truncated_normal(0.02)
-        norm = layers.layer_norm(self.kernels, epsilon=self.norm_epsilon, **shared)
-        dense = layers.dense(self.kernels, kernel_init=init, **shared)
-
-        embed = layers.embed(self.kernels, embedding_init=init, **shared)
+        norm, dense, embed = self._kinds()
+        drop = layers.Dropout(self.dropout, deterministic=not train)
 
         tokens = embed(self.vocab_size, self.width, name="token_embedding")
-        types = embed(self.types, self.width, name="type_embedding")
-        positions = embed(self.max_length, self.width, name="position_embedding")
-        if token_type_ids is None:
-            token_type_ids = jnp.zeros_like(input_ids)
-        place = jnp.arange(input_ids.shape[1])
-        x = tokens(input_ids) + types(token_type_ids) + positions(place)[None]
-        x = norm(name="embedding_norm")(x)
-        x = layers.Dropout(self.dropout, deterministic=not train)(x)
-
+        x = tokens(input_ids) + self._places(input_ids, token_type_ids, embed)
+        x = drop(norm(name="embedding_norm")(x))
+        inside = dict(norm=norm, dense=dense, kernels=self.kernels)
+        inside |= dict(heads=self.heads, mlp_dim=self.mlp_dim, dropout=self.dropout)
         mask = None if attention_mask is None else jnp.asarray(attention_mask, bool)
         for i in range(self.depth):
-            x = Layer(
-                self.heads,
-                self.mlp_dim,
-                self.dropout,
-                norm=norm,
-                dense=dense,
-                kernels=self.kernels,
-                name=f"layer{i + 1}",
-            )(x, mask, train=train)
+            x = Layer(**inside, name=f"layer{i + 1}")(x, mask, train=train)
 
         found = {"hidden": x}
         if self.pooler:
@@ -175,9 +158,25 @@ class BERT(nn.Module):
         if self.nsp_head:
             found["nsp_logits"] = dense(2, name="nsp_head")(found["pooled"])
         if self.num_classes:
-            y = layers.Dropout(self.dropout, deterministic=not train)(found["pooled"])
+            y = drop(found["pooled"])
             found["logits"] = dense(self.num_classes, name="head")(y)
         return {name: value.astype(jnp.float32) for name, value in found.items()}
+
+    def _kinds(self):
+        """Binds the shared fields of layer norms, dense layers and embeddings."""
+        shared = dict(dtype=self.dtype, param_dtype=self.param_dtype)
+        init = nn.initializers.truncated_normal(0.02)
+        norm = layers.layer_norm(self.kernels, epsilon=self.norm_epsilon, **shared)
+        dense = layers.dense(self.kernels, kernel_init=init, **shared)
+        return norm, dense, layers.embed(self.kernels, embedding_init=init, **shared)
+
+    def _places(self, input_ids, token_type_ids, embed):
+        """Embeds segment and position of each token."""
+        types = embed(self.types, self.width, name="type_embedding")
+        positions = embed(self.max_length, self.width, name="position_embedding")
+        if token_type_ids is None:
+            token_type_ids = jnp.zeros_like(input_ids)
+        return types(token_type_ids) + positions(jnp.arange(input_ids.shape[1]))[None]
 
     def _predict_tokens(self, x, tokens, norm, dense):
         """The MLM head: a layer, and the embedding as the output matrix."""

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from research import weights
-from research.data import text_files, text_table, tokenization
+from research.data import sentences, text_files, tokenization
 from research.training import run as runs
 
 _BATCH = 32  # of published weights, which no config goes with
@@ -53,7 +53,7 @@ def of_run(opened: runs.Run, options: argparse.Namespace) -> Iterator[dict]:
         )
     length = spec.features["token"].shape[0]
     tokenizer = tokenization.from_str(spec.tokenizers["token"])
-    batch = text_table.encode(text_table.fitted(tokenizer, length), columns)
+    batch = sentences.encode(sentences.fitted(tokenizer, length), columns)
 
     def predict(part: dict) -> dict:
         return opened.programs.predict(opened.state, part)
@@ -74,7 +74,7 @@ def of_weights(options: argparse.Namespace) -> Iterator[dict]:
     model = found.build()
     folder = found.source if found.source.is_dir() else found.source.parent
     tokenizer = tokenization.create(str(folder))
-    batch = text_table.encode(text_table.fitted(tokenizer, model.max_length), columns)
+    batch = sentences.encode(sentences.fitted(tokenizer, model.max_length), columns)
     longest = int(batch["length"].max())
     batch |= {name: batch[name][:, :longest] for name in ("token", "type")}
     variables = jax.device_put(weights.read(found, model))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from research.data import text_table
+from research.data import sentences
 from research.prediction import text_classification
 
 
@@ -24,11 +24,11 @@ def opened():
     """A run whose answer is the share of tokens of the second segment."""
 
     def make(pairs, names=("one", "two")):
-        made = text_table.make_tokenizer(
+        made = sentences.make_tokenizer(
             "word", ["a b c d"], length=8, pairs=pairs, words="whitespace"
         )
-        arrays = text_table.encode(made, [["a"], ["b"]][: 1 + pairs])
-        spec = text_table.examples(arrays, names, made).spec
+        arrays = sentences.encode(made, [["a"], ["b"]][: 1 + pairs])
+        spec = sentences.examples(arrays, names, made).spec
         columns = ("x", "y")[: 1 + pairs]
         config = ConfigDict({"data": {"text": columns, "eval_batch_size": 2}})
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from research.data import text_table, tokenization
+from research.data import sentences, tokenization
 from research.reports import evaluations, text_classification
 
 TEXTS = ["a fine film", "a dull <b>plot</b>", "fine and dull", "a plot"]
@@ -11,11 +11,11 @@ TEXTS = ["a fine film", "a dull <b>plot</b>", "fine and dull", "a plot"]
 
 def _examples(columns, label, class_names=(), sizes=()):
     words = [text for column in columns for text in column]
-    made = text_table.make_tokenizer(
+    made = sentences.make_tokenizer(
         "word", words, length=12, pairs=len(columns) == 2, words="whitespace"
     )
-    arrays = text_table.encode(made, columns) | {"label": label}
-    return text_table.examples(arrays, class_names, made, sizes)
+    arrays = sentences.encode(made, columns) | {"label": label}
+    return sentences.examples(arrays, class_names, made, sizes)
 
 
 def _write(folder, examples, predictions):
@@ -75,10 +75,10 @@ def test_a_perfect_split_says_so(tmp_path):
 
 @pytest.mark.parametrize("length", [3, 12])
 def test_texts_are_read_back_from_tokens(length):
-    made = text_table.make_tokenizer(
+    made = sentences.make_tokenizer(
         "word", TEXTS, length=4, pairs=False, words="whitespace"
     )
-    tokenizer = text_table.fitted(tokenization.from_str(made.to_str()), length)
-    examples = text_table.examples(text_table.encode(tokenizer, [TEXTS]), (), tokenizer)
+    tokenizer = sentences.fitted(tokenization.from_str(made.to_str()), length)
+    examples = sentences.examples(sentences.encode(tokenizer, [TEXTS]), (), tokenizer)
     found = text_classification._texts(examples.spec, examples, np.array([3, 0]))
     assert found == ["a plot", "a fine film"]
