@@ -30,6 +30,8 @@ class Spec:
       tokenizers: feature -> its tokenizer, as JSON of the library `tokenizers`.
       contiguous: example i + 1 goes on where example i ends, so that they are read as
         streams, see `pipeline.Streams`.
+      scales: feature -> ((name, mean, standard deviation), …) of its columns, where it
+        was scaled, so that new data is scaled alike.
     """
 
     features: Mapping[str, Feature]
@@ -38,6 +40,7 @@ class Spec:
     sizes: Mapping[str, int] = field(default_factory=dict)
     tokenizers: Mapping[str, str] = field(default_factory=dict)
     contiguous: bool = False
+    scales: Mapping[str, tuple] = field(default_factory=dict)
 
     def __post_init__(self):
         if self.class_names:

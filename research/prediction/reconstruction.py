@@ -2,6 +2,8 @@
 
 … some.png a_folder/          images, resized as the run's own
 … table.npz                   the array of the run's input feature, (n, ...)
+… series.csv                  for runs on windows: an answer per row, whose error is the
+                              mean of the windows that hold it; --picture draws it
 … --to=codes.npz              arrays code, reconstruction and error of all of them
 … --picture=answer.png        inputs above their reconstructions
 … --quantile=0.99             verdict: an error above that of 99 % of the normal
@@ -19,7 +21,7 @@ import numpy as np
 
 from research.data import images
 from research.reports import reconstruction as report
-from research.reports import strips
+from research.reports import series, strips
 from research.tasks import comparing
 from research.training import run as runs
 
@@ -48,16 +50,21 @@ def of_run(opened: runs.Run, options: argparse.Namespace) -> Iterator[dict]:
     """
     check_files(options)
     limit = _limit(opened, options.quantile)
+    if any(name.endswith(".csv") for name in options.inputs):
+        return series.rows(opened, options, limit, predicted)
     return _rows(opened, read(opened, options.inputs), limit, options)
 
 
 def show(rows: Iterable[dict], options: argparse.Namespace) -> None:
     """Prints a line per example."""
     for row in rows:
-        code = " ".join(f"{value:.3g}" for value in row["code"][:8])
-        more = " …" if len(row["code"]) > 8 else ""
-        verdict = f"  {row['verdict']}" if "verdict" in row else ""
-        print(f"{row['input']}: error {row['error']:.5g}{verdict}  code {code}{more}")
+        line = f"{row['input']}: error {row['error']:.5g}"
+        if "verdict" in row:
+            line += f"  {row['verdict']}"
+        if "code" in row:
+            line += "  code " + " ".join(f"{value:.3g}" for value in row["code"][:8])
+            line += " …" if len(row["code"]) > 8 else ""
+        print(line)
     for name in ("to", "picture"):
         if getattr(options, name):
             print(f"written: {getattr(options, name)}")
@@ -116,14 +123,15 @@ def read(opened: runs.Run, files: Sequence[str]) -> Inputs:
 
 def predicted(opened: runs.Run, given: Inputs) -> dict[str, np.ndarray]:
     """Applies the network to all that was given, a batch at a time."""
-    size = min(opened.programs.experiment.config.data.eval_batch_size, len(given.names))
+    stored, most = given.stored, opened.programs.experiment.config.data.eval_batch_size
+    size = min(most, len(stored))
     shares = opened.programs.mesh.size
     size = -(-size // shares) * shares
     experiment, parts = opened.programs.experiment, []
     task = getattr(experiment.task, "without_estimate", lambda: experiment.task)()
     apply = jax.jit(lambda state, x: task.predict(state, experiment.preprocess(x)))
-    for first in range(0, len(given.names), size):
-        part = given.stored[first : first + size]
+    for first in range(0, len(stored), size):
+        part = stored[first : first + size]
         filled = np.concatenate([part, part[:1].repeat(size - len(part), axis=0)])
         batch = {given.feature: filled}
         answer = {k: np.asarray(v) for k, v in apply(opened.state, batch).items()}

@@ -305,5 +305,10 @@ def spec_from_json(values: dict) -> tuple[source.Spec, int]:
         for name, f in values["features"].items()
     }
     rest = {k: values[k] for k in ("varies", "sizes", "tokenizers", "contiguous")}
-    spec = source.Spec(features, tuple(values["class_names"]), **rest)
+    scales = {
+        name: tuple(map(tuple, columns))
+        for name, columns in values.get("scales", {}).items()
+    }
+    names = tuple(values["class_names"])
+    spec = source.Spec(features, names, **rest, scales=scales)
     return spec, values["train_examples"]

@@ -118,3 +118,49 @@ def test_a_mistake_is_one_sentence(
     assert left.value.code == 2
     error = capsys.readouterr().err
     assert error.rstrip("\n").endswith(message) and error.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def on_windows(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "series"
+    argv = ["--config=anomaly_series:quick", "--config.data.count=600"]
+    argv += ["--config.data.eval_batch_size=64", f"--workdir={folder}"]
+    train.main([*argv, "--config.train.steps=60"])
+    return folder
+
+
+def _write_series(file, values):
+    lines = ["a,b"] + [f"{a},{b}" for a, b in values]
+    file.write_text("\n".join(lines) + "\n")
+
+
+def test_a_series_has_an_error_and_a_verdict_per_row(on_windows, tmp_path, capsys):
+    from research.data import synthetic_series
+
+    values, _ = synthetic_series.series(150)
+    values[70:90] = 6.0
+    _write_series(tmp_path / "s.csv", values[:110])  # before the series' own anomalies
+    picture = tmp_path / "s.png"
+    run = f"--workdir={on_windows}"
+    rows = _answer(capsys, run, tmp_path / "s.csv", f"--picture={picture}")
+    assert len(rows) == 110 and rows[0]["input"] == f"{tmp_path / 's.csv'}:1"
+    verdicts = [row["verdict"] for row in rows]
+    assert set(verdicts[72:88]) == {"anomaly"}
+    errors = np.array([row["error"] for row in rows])
+    assert errors[75:85].min() > 3 * errors[:30].max() and picture.exists()
+
+
+def test_a_short_series_or_one_with_gaps_is_one_sentence(on_windows, tmp_path, capsys):
+    values = np.ones((3, 2))
+    _write_series(tmp_path / "short.csv", values)
+    values[1, 1] = np.nan
+    _write_series(tmp_path / "gap.csv", values)
+    for name, words in (
+        ("short", "has 3 rows, fewer than a window of 32; bring more"),
+        ("gap", "got 'nan' in row 2 below the names; fill it in or remove the row"),
+    ):
+        with pytest.raises(SystemExit) as left:
+            predict.main([f"--workdir={on_windows}", str(tmp_path / f"{name}.csv")])
+        assert left.value.code == 2
+        error = capsys.readouterr().err
+        assert error.rstrip("\n").endswith(words) and error.count("\n") == 1
