@@ -77,15 +77,22 @@ def forked():
 
 
 def _distinct() -> list:
-    """Lists the configs, of those with the same quick form only the first."""
+    """Lists the configs, of those with the same quick form only the first.
+
+    By default one of each model and task is run, the others with `-m slow`.
+    """
     forms = {}
     for name in app.config_names():
         quick = app.read_config(f"{name}:quick").to_dict()
         forms.setdefault(settings.digest(quick), name)
-    return [
-        pytest.param(name, marks=pytest.mark.slow) if _is_large(name) else name
-        for name in forms.values()
-    ]
+    listed, pairs = [], set()
+    for name in forms.values():
+        quick = app.read_config(f"{name}:quick")
+        pair = quick.model.name, quick.task.name
+        slow = pair in pairs or _is_large(name)
+        listed.append(pytest.param(name, marks=pytest.mark.slow) if slow else name)
+        pairs |= set() if slow else {pair}
+    return listed
 
 
 def _is_large(name: str) -> bool:
