@@ -77,7 +77,7 @@ _GPT = {
 _RNN_OF_TOKENS = {
     **{"ptb_small": 4_651_600, "ptb_medium": 19_775_200, "ptb_large": 66_022_000},
     **{"awd": 24_221_600, "shakespeare": 3_318_401},
-    **{"sst2": 4_403_906, "debug_classifier": 5_906},
+    **{"sst2": 3_636_674, "sst2_attention": 4_403_906, "debug_classifier": 5_906},
 }
 _RNN_OF_PIXELS = {"mnist_lstm": 69_950, "mnist_gru": 69_910, "mnist_elman": 69_670}
 _RNN_OF_PAIRS = {"adding_lstm": 69_291, "adding_gru": 69_001, "adding_elman": 67_597}
