@@ -99,6 +99,10 @@ class Pairs:
         """Reads all labels; pairs have none."""
         return None
 
+    def token_counts(self) -> np.ndarray:
+        """Counts the tokens of every pair, (n,), both sides together."""
+        return self.lengths[0] + self.lengths[1]
+
     def texts(self, name: str, indices: np.ndarray | None = None) -> list[str]:
         """Reads sentences of "source" or "target" as they were written; None: all."""
         lines = self._texts[SIDES.index(name)]

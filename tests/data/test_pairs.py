@@ -136,3 +136,14 @@ def test_errors(tmp_path):
     )
     message = "tokenizer 'word' needs a text to learn from, got an empty one"
     _fails(message, WORDS, (["", " "], ["a", "b"]))
+
+
+def test_tokens_are_counted_for_sorting_also_of_a_subset():
+    made = _make()
+    rows = [_rows(made, side) for side in ("source", "target")]
+    expected = sum((each != 0).sum(1) for each in rows)
+    np.testing.assert_array_equal(source.token_counts(made), expected)
+    part = source.Subset(made, np.array([2, 0]))
+    np.testing.assert_array_equal(source.token_counts(part), expected[[2, 0]])
+    arrays = source.Arrays({"label": np.zeros(3, np.int32)})
+    assert source.token_counts(source.Subset(arrays, np.array([1]))) is None
