@@ -126,7 +126,28 @@ def section(folder: pathlib.Path) -> str:
         body = strip(folder, f"{split}_reconstructions", "from small error to large")
         body += _windows(values) + comparison(values) + maps(values)
         parts.append(page.section(f"Reconstructions: {split}", body))
-    return "".join(parts)
+    return "".join(parts) + searches(folder)
+
+
+def searches(folder: pathlib.Path) -> str:
+    """Tabulates what scripts/search.py measured, if it did."""
+    file = folder / "search.json"
+    if not file.exists():
+        return ""
+    found = workdir.read_json(file)
+    head = ("vectors", "bytes", f"recall@{found['k']}", "ms per query", "speed-up")
+    rows = (
+        (
+            row["method"],
+            row["bytes"],
+            f"{row['recall']:.3f}",
+            f"{row['milliseconds']:.3f}",
+            f"{row['speed_up']:.1f}",
+        )
+        for row in found["methods"]
+    )
+    title = f"Search of {found['rows']:,} vectors by {found['queries']:,}"
+    return page.section(title, page.table(head, rows))
 
 
 def pixels_of(config: Mapping, images: np.ndarray) -> np.ndarray:

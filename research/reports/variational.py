@@ -103,7 +103,7 @@ def section(folder: pathlib.Path) -> str:
             body += reconstruction.strip(folder, f"{split}_{name}", title)
         body += reconstruction.comparison(values) + reconstruction.maps(values)
         parts.append(page.section(f"Latent variables: {split}", body))
-    return "".join(parts)
+    return "".join(parts) + reconstruction.searches(folder)
 
 
 def _bound(values: Mapping) -> str:

@@ -14,6 +14,7 @@ QUICK = (
 )
 
 
+@pytest.mark.slow
 def test_classes_are_averaged_beside_baselines(tmp_path, capsys):
     one_class.main([*QUICK, f"--workdir={tmp_path}", "--classes=0,3", "--json"])
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
