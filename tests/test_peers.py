@@ -8,7 +8,11 @@ from research import lookup
 from scripts.peers import work
 
 NETWORKS = sorted(
-    {name.split("_predict")[0] for name, item in work.WORK.items() if not item.pairs}
+    {
+        name.split("_predict")[0]
+        for name, item in work.WORK.items()
+        if not (item.pairs or item.window)
+    }
 )
 
 
@@ -64,6 +68,23 @@ def test_both_forms_of_the_attention_network_are_equal():
     with torch.inference_mode():
         logits = [net.eval()(source, target) for net in (eager, hoisted)]
     torch.testing.assert_close(*logits)
+
+
+def test_both_sides_have_the_same_language_model():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from scripts.peers import language
+
+    item = work.WORK["lstm_ptb"]
+    model = lookup.module("models", item.model).build(item.variant)
+    token = jnp.asarray(language.batch(item)["token"])
+    variables = jax.eval_shape(
+        lambda x: model.init(jax.random.key(0), x, train=False), token
+    )
+    ours = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    with torch.device("meta"):
+        theirs = sum(p.numel() for p in language.network(item).parameters())
+    second_biases = 2 * 4 * 650  # of 2 layers
+    assert theirs - second_biases == ours == 19_775_200
 
 
 def test_the_first_contender_is_ours():

@@ -19,6 +19,7 @@ class Work:
       train: a training step; otherwise logits only.
       loop: the loop and PyTorch's DataLoader, on MNIST-sized data, compete as well.
       pairs: tokens of a source and a target, instead of an image; see translation.py.
+      window: tokens of a text, instead of an image; see language.py.
     """
 
     model: str
@@ -32,6 +33,7 @@ class Work:
     train: bool = True
     loop: bool = False
     pairs: tuple[int, ...] = ()
+    window: int = 0
 
     @property
     def contenders(self) -> tuple[str, ...]:
@@ -60,6 +62,7 @@ WORK = {
     "vit_s16": Work("vit", "S/16", 16, 1, optimizer="adamw", rate=1e-3),
     "vit_s16_predict8": Work("vit", "S/16", 8, 2, train=False),
     "bahdanau": Work("seq2seq", "bahdanau", 128, 1, classes=5_893, pairs=(20, 20)),
+    "lstm_ptb": Work("rnn", "ptb_medium", 20, 5, classes=10_000, rate=1.0, window=35),
 }
 MOMENTUM, DECAY = 0.9, 0.01
 EXAMPLES = 16_384  # of the data that a loop reads
