@@ -55,10 +55,15 @@ def write(
         step=step,
         checkpoint=checkpoint,
     )
+    return written | _drawn(folder, split, spec, predictions)
+
+
+def _drawn(folder, split: str, spec, predictions) -> dict[str, pathlib.Path]:
+    """Draws samples of the prior and walks along latents, of pictures."""
     config = workdir.read_json(folder / "config.json")
     form = spec.features[config["task"].get("input", "image")]
     if not pictures.are_images(form.shape, form.dtype):
-        return written
+        return {}
     scale = config["data"]["mean"], config["data"]["std"]
     count = _COLUMNS * _SAMPLE_ROWS
     drawn = strips.to_pixels(predictions["sample"][:count], *scale)
@@ -76,7 +81,7 @@ def write(
         (f"latent of rank {k + 1}", walked[k * walk : (k + 1) * walk])
         for k in range(len(walked) // walk)
     ]
-    written[f"{split}/prior"] = file
+    written = {f"{split}/prior": file}
     if rows:
         file = folder / "samples" / f"{split}_traversals.png"
         strips.write(file, rows)

@@ -179,6 +179,13 @@ def build(
     _check_choice("loss", loss, LOSSES)
     _check_choice("output", output, OUTPUTS)
     _check_choice("noise", noise, corruption.NOISES)
+    _check_numbers(loss, output, noise, noise_level, sparsity)
+    comparing.check_quantile(quantile)
+    fields = (loss, output, noise, noise_level, sparsity, quantile, input)
+    return Reconstruction(model, tx, *fields, options)
+
+
+def _check_numbers(loss, output, noise, noise_level, sparsity) -> None:
     if loss == "cross_entropy" and output != "logistic":
         raise ValueError(
             f"task.loss=cross_entropy needs outputs in (0, 1), got task.output={output}"
@@ -198,19 +205,6 @@ def build(
         raise ValueError(
             f"task.sparsity must be at least 0, got {sparsity}; 0 switches it off"
         )
-    comparing.check_quantile(quantile)
-    return Reconstruction(
-        model,
-        tx,
-        loss,
-        output,
-        noise,
-        noise_level,
-        sparsity,
-        quantile,
-        input,
-        options,
-    )
 
 
 def _check_choice(field: str, value: str, legal: tuple[str, ...]) -> None:

@@ -286,6 +286,17 @@ def build(
       ValueError: a choice is unknown, or a number out of range.
     """
     _check(likelihood, bound, binarise)
+    _check_numbers(
+        model, likelihood, sigma, samples, beta, warmup_steps, estimate_samples
+    )
+    comparing.check_quantile(quantile)
+    kind = (likelihood, sigma, bound, samples, beta, warmup_steps, binarise)
+    return Variational(model, tx, options, *kind, estimate_samples, quantile, input)
+
+
+def _check_numbers(
+    model, likelihood, sigma, samples, beta, warmup_steps, estimate_samples
+) -> None:
     least = {
         "sigma": (sigma, 1e-6),
         "samples": (samples, 1),
@@ -303,22 +314,6 @@ def build(
             "model.decoder_variance=True needs task.likelihood=gaussian, got "
             "bernoulli, which has no variance of its own; change one of them"
         )
-    comparing.check_quantile(quantile)
-    return Variational(
-        model,
-        tx,
-        options,
-        likelihood,
-        sigma,
-        bound,
-        samples,
-        beta,
-        warmup_steps,
-        binarise,
-        estimate_samples,
-        quantile,
-        input,
-    )
 
 
 def _check(likelihood: str, bound: str, binarise: bool) -> None:
