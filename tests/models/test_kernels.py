@@ -149,6 +149,42 @@ def test_product_equals_native():
     _assert_equal(bind("auto"), bind("native"), x, w)
 
 
+@pytest.mark.parametrize("shape", [(6, 4, 5), (2, 40, 3, 1)])
+def test_matrix_product_has_forward_mode_batching_and_second_derivatives(shape):
+    """Of few rows, and of so many that the narrow side is transposed."""
+    x = _normal(*shape[:-2], shape[-2])
+    w, t = _normal(*shape[-2:]), _normal(*shape[-2:])[::-1]
+    dimensions = (((x.ndim - 1,), (0,)), ((), ()))
+
+    def run(mode):
+        form = kernels.dot_general(mode)
+
+        def energy(w):
+            return jnp.sum(jnp.sin(form(x, w, dimensions)))
+
+        curvature = jax.jvp(jax.grad(energy), (w,), (t,))[1]
+        many = jax.vmap(jax.grad(energy))(jnp.stack([w, t]))
+        return jax.jvp(energy, (w,), (t,)), curvature, many
+
+    for a, b in zip(*map(jax.tree.leaves, (run("auto"), run("native"))), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * (1 + jnp.abs(b).max()))
+
+
+def test_no_gradient_is_computed_for_what_does_not_learn():
+    x, w = _normal(6, 4), _normal(4, 5)
+    form = kernels.dot_general("auto")
+    dimensions = (((1,), (0,)), ((), ()))
+    for fixed in (0, 1):
+        args = [x, w]
+
+        def energy(moved, fixed=fixed, args=args):
+            args = [moved if i != fixed else a for i, a in enumerate(args)]
+            return jnp.sum(jnp.sin(form(*args, dimensions)))
+
+        text = jax.jit(jax.grad(energy)).lower(args[1 - fixed]).compile().as_text()
+        assert text.count(" dot(") + text.count("__ynn_fusion") <= 2
+
+
 @pytest.mark.parametrize("pool", [kernels.max_pool, kernels.avg_pool])
 @pytest.mark.parametrize(
     "image, window, options",
@@ -219,6 +255,7 @@ def test_other_platforms_run_the_native_operation():
     "choose",
     [
         kernels.dot_general,
+        kernels.embed,
         kernels.conv_general_dilated,
         kernels.max_pool,
         kernels.avg_pool,
@@ -232,6 +269,6 @@ def test_an_unknown_mode_is_refused(choose):
     with pytest.raises(ValueError) as error:
         choose("fast")
     assert str(error.value) == (
-        "kernels must be one of auto, native, got 'fast'; "
+        "kernels must be one of auto, native, flash, got 'fast'; "
         "use 'auto' unless you compare the two"
     )
