@@ -107,7 +107,6 @@ def beam(
       (tokens (b, t) int32, without `start` and with PADDING behind the end;
       what they are worth (b,) float32)
     """
-    batch, k = len(start), beams
 
     def bound(state: _Beams):
         # Log probabilities only fall, and the longest penalty shrinks them the most.
@@ -118,45 +117,51 @@ def beam(
 
     def advance(state: _Beams) -> _Beams:
         before = state.open_tokens[:, :, state.i - 1].reshape(-1)
-        token = jnp.where(state.i == 0, jnp.repeat(start, k), before)
+        token = jnp.where(state.i == 0, jnp.repeat(start, beams), before)
         logits, carry = step(token, state.carry)
-        log_p = jax.nn.log_softmax(logits).reshape(batch, k, -1)
-        v = log_p.shape[-1]
-        total = (state.open_score[:, :, None] + log_p).reshape(batch, k * v)
-        # One token of each beam ends it, so that at least k of 2 k candidates go on. An
-        # end counts among the first k only: one beam is then greedy search.
-        score, index = lax.top_k(total, 2 * k)
-        origin, token = index // v, (index % v).astype(jnp.int32)
-        tokens = jnp.take_along_axis(state.open_tokens, origin[:, :, None], axis=1)
-        tokens = tokens.at[:, :, state.i].set(token)
-        ends = token == end
+        return _extended(state, jax.nn.log_softmax(logits), carry, end, alpha)
 
-        open_score, kept = lax.top_k(jnp.where(ends, -jnp.inf, score), k)
-        ends &= (jnp.arange(2 * k) < k)[None]
-        done = jnp.where(ends, score / length_penalty(state.i + 1, alpha), -jnp.inf)
-        done = jnp.concatenate([state.done_score, done], axis=1)
-        done_score, best = lax.top_k(done, k)
-        done_tokens = jnp.concatenate([state.done_tokens, tokens], axis=1)
-        return _Beams(
-            state.i + 1,
-            _reorder(carry, jnp.take_along_axis(origin, kept, axis=1)),
-            jnp.take_along_axis(tokens, kept[:, :, None], axis=1),
-            open_score,
-            jnp.take_along_axis(done_tokens, best[:, :, None], axis=1),
-            done_score,
-        )
-
-    none = jnp.full((batch, k), -jnp.inf)
-    blank = jnp.full((batch, k, length), PADDING, jnp.int32)
+    none = jnp.full((len(start), beams), -jnp.inf)
+    blank = jnp.full((*none.shape, length), PADDING, jnp.int32)
     # All beams of an example start equal: only the first may be extended.
     first = none.at[:, 0].set(0.0)
-    state = _Beams(jnp.int32(0), repeat(carry, k), blank, first, blank, none)
+    state = _Beams(jnp.int32(0), repeat(carry, beams), blank, first, blank, none)
     state = lax.while_loop(unfinished, advance, state)
     done, cut_off = state.done_score[:, 0], bound(state)
     tokens = jnp.where(
         (done >= cut_off)[:, None], state.done_tokens[:, 0], state.open_tokens[:, 0]
     )
     return tokens, jnp.maximum(done, cut_off)
+
+
+def _extended(state: _Beams, log_p: jax.Array, carry, end: int, alpha) -> _Beams:
+    """Extends every beam by every token, log_p (b * k, v), and keeps the best."""
+    batch, k = state.open_score.shape
+    v = log_p.shape[-1]
+    log_p = rearrange(log_p, "(b k) v -> b k v", k=k)
+    total = (state.open_score[:, :, None] + log_p).reshape(batch, k * v)
+    # One token of each beam ends it, so that at least k of 2 k candidates go on. An end
+    # counts among the first k only: one beam is then greedy search.
+    score, index = lax.top_k(total, 2 * k)
+    origin, token = index // v, (index % v).astype(jnp.int32)
+    tokens = jnp.take_along_axis(state.open_tokens, origin[:, :, None], axis=1)
+    tokens = tokens.at[:, :, state.i].set(token)
+    ends = token == end
+
+    open_score, kept = lax.top_k(jnp.where(ends, -jnp.inf, score), k)
+    ends &= (jnp.arange(2 * k) < k)[None]
+    done = jnp.where(ends, score / length_penalty(state.i + 1, alpha), -jnp.inf)
+    done = jnp.concatenate([state.done_score, done], axis=1)
+    done_score, best = lax.top_k(done, k)
+    done_tokens = jnp.concatenate([state.done_tokens, tokens], axis=1)
+    return _Beams(
+        state.i + 1,
+        _reorder(carry, jnp.take_along_axis(origin, kept, axis=1)),
+        jnp.take_along_axis(tokens, kept[:, :, None], axis=1),
+        open_score,
+        jnp.take_along_axis(done_tokens, best[:, :, None], axis=1),
+        done_score,
+    )
 
 
 def repeat(tree, k: int):
