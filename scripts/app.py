@@ -218,6 +218,15 @@ def _check_group(group: ConfigDict, known: ConfigDict, prefix: str) -> None:
             _check_group(value, known[key], f"{path}.")
 
 
+def _complete(config: ConfigDict, defaults: ConfigDict) -> None:
+    """Adds the keys that base gained since the run; their defaults change nothing."""
+    for key, value in defaults.items():
+        if key not in config:
+            config[key] = value
+        elif isinstance(value, ConfigDict):
+            _complete(config[key], value)
+
+
 def override_run_config(config: ConfigDict, argv: list[str]) -> ConfigDict:
     """Applies `--config.key=value` to the stored config of a run.
 
@@ -234,6 +243,7 @@ def override_run_config(config: ConfigDict, argv: list[str]) -> ConfigDict:
             "a run keeps the config it was trained with; leave --config out, machine "
             "settings such as --config.data.path=FOLDER can be given"
         )
+    _complete(config, base.get_config())
     stored = config.to_dict()
     _apply_overrides(config, list(argv))
     check_keys(config)

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -129,6 +130,23 @@ def test_evaluation_says_errors_and_enters_the_report(digits_run):
     stored = json.loads((digits_run / "evaluation" / "test.json").read_text())
     assert stored["metrics"]["test/accuracy"] > 0.8
     assert (digits_run / "report.html").stat().st_size > 10_000
+
+
+def test_a_run_of_an_older_version_is_opened(digits_run, tmp_path):
+    """Keys that were added since hold what changes nothing."""
+    old = tmp_path / "old"
+    shutil.copytree(digits_run, old)
+    config = json.loads((old / "config.json").read_text())
+    del config["train"]["average_after"], config["data"]["sort_pool"]
+    (old / "config.json").write_text(json.dumps(config))
+    data = json.loads((old / "data.json").read_text())
+    for key in ("sizes", "tokenizers", "contiguous"):
+        del data[key]
+    (old / "data.json").write_text(json.dumps(data))
+    done = start("evaluate", f"--workdir={old}", "--split=test", "--json")
+    assert done.returncode == 0, done.stderr
+    expected = json.loads((digits_run / "evaluation" / "test.json").read_text())
+    assert json.loads(done.stdout.splitlines()[-1]) == expected["metrics"]
 
 
 def test_training_again_does_nothing_more(digits_run):

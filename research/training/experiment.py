@@ -304,7 +304,13 @@ def spec_from_json(values: dict) -> tuple[source.Spec, int]:
         name: source.Feature(tuple(f["shape"]), f["dtype"])
         for name, f in values["features"].items()
     }
-    rest = {k: values[k] for k in ("varies", "sizes", "tokenizers", "contiguous")}
+    later = (
+        "varies",
+        "sizes",
+        "tokenizers",
+        "contiguous",
+    )  # a run of an older version lacks some
+    rest = {name: values[name] for name in later if name in values}
     scales = {
         name: tuple(map(tuple, columns))
         for name, columns in values.get("scales", {}).items()
