@@ -6,7 +6,7 @@ python scripts/train.py --config=configs/bert_base_cola.py --config.data.path=FO
 (FOLDER holds in_domain_train.tsv, in_domain_dev.tsv and out_of_domain_dev.tsv of
 https://nyu-mll.github.io/CoLA; WEIGHTS is the folder of bert-base-uncased.)
 Hardware: a GPU, minutes. The paper's 52.1 is of GLUE's hidden test set; here "test" is
-the public out-of-domain development set.
+the public out-of-domain development set. Not run.
 """
 
 from configs import base, bert_base_sst2

@@ -6,7 +6,7 @@ python scripts/train.py --config=configs/bert_base_rte.py --config.data.path=FOL
 (FOLDER holds GLUE's train.tsv and dev.tsv; WEIGHTS is the folder of bert-base-uncased.)
 Hardware: a GPU, minutes. The paper's 66.4 % is of GLUE's hidden test set; here "test"
 is the development set, and a twentieth of the training set is kept apart to choose the
-checkpoint.
+checkpoint. Not run.
 """
 
 from configs import base, bert_base_sst2, bert_nano_sst2
