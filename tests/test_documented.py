@@ -43,6 +43,9 @@ NOT_RUN = {
     "wandb ": "needs an account",
     "benchmark.py": "takes minutes and is run for the README's numbers",
     "--rerun=": "needs MNIST; see tests/reproduction",
+    "SERIES.csv": "reads a series that the reader brings; see tests/prediction",
+    "one_class.py": "trains a network per class; see tests/data",
+    "ROMEO:": "needs Shakespeare's characters; see tests/prediction",
     "NAME": "stands for any config; the configs are run by themselves",
 }
 # Run by default; the others are slow.
