@@ -93,10 +93,19 @@ def test_other_convolutions_stay_native(image, kernel, options):
     assert _lowered(auto, "cpu", x, w) == _lowered(native, "cpu", x, w)
 
 
-@pytest.mark.parametrize("image", [(8, 8), (13, 10), (14, 14)])
-def test_winograd_gradient_equals_native(image):
+@pytest.mark.parametrize(
+    ("image", "padding"),
+    [
+        ((8, 8), "SAME"),
+        ((13, 10), "SAME"),
+        ((14, 14), "SAME"),
+        ((15, 12), "VALID"),
+        ((9, 11), ((2, 0), (0, 1))),
+    ],
+)
+def test_winograd_gradient_equals_native(image, padding):
     x, w = _normal(16, *image, 32), _normal(3, 3, 32, 40)
-    auto, native = _convolutions(padding=((1, 1), (1, 1)))
+    auto, native = _convolutions(padding=padding)
     _assert_equal(auto, native, x, w)
     lowered = _lowered(lambda x, w: jax.vjp(auto, x, w)[1](auto(x, w)), "cpu", x, w)
     assert lowered.count("stablehlo.dot_general") >= 36

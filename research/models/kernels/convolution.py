@@ -104,8 +104,8 @@ def _form(x, w, strides, sides, native, options) -> Callable | None:
         and all(k % 2 == 1 and n % 2 == 0 for k, n in zip(kernel, out, strict=True))
     ):
         return lambda x, w: _tiled(jnp.pad(x, ((0, 0), *sides, (0, 0))), w)
-    if sides == ((1, 1), (1, 1)) and winograd.pays(x, w):
-        return partial(winograd.convolution, native)
+    if kernel == (3, 3) and winograd.pays(x, w):
+        return partial(winograd.convolution, native, sides)
     return None
 
 
