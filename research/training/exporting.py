@@ -34,7 +34,8 @@ def write(opened, folder: pathlib.Path, platforms: tuple[str, ...]) -> dict:
       What about.json holds.
 
     Raises:
-      ValueError: an unknown platform, or a folder that is in use.
+      ValueError: an unknown platform, a folder that is in use, or a task whose
+        predictions need more than one feature.
     """
     for platform in platforms:
         if platform not in PLATFORMS:
@@ -44,6 +45,11 @@ def write(opened, folder: pathlib.Path, platforms: tuple[str, ...]) -> dict:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} is in use; choose a folder that does not exist")
     experiment = opened.programs.experiment
+    if not hasattr(experiment.task, "input"):
+        raise ValueError(
+            f"export writes networks that read one feature, such as classifiers, got "
+            f"the task {experiment.config.task.name!r}; use scripts/predict.py"
+        )
     state = opened.state.replace(opt_state=None, seed=None, step=None)
     leaves, tree = jax.tree.flatten(state)
     names = [name for name, _ in states.named_leaves(state)]
