@@ -127,6 +127,6 @@ def test_another_vocabulary_is_told(texts, pretrained, tmp_path):
             "--config.data.files=()",
             "--config.model.mlm_head=False",
             "--config.model.nsp_head=False",
-            "--config.train.steps=1",
+            "--config.train.steps=2",
         )
     assert "token_embedding/embedding: (" in str(error.value)
