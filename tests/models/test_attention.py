@@ -196,9 +196,9 @@ def test_dropout_drops_probabilities_and_keeps_their_mean(kernels):
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
 def test_long_sequences_in_blocks_equal_the_whole(causal, masked):
-    q, k, v = (_normal(1, 1300, 2, 4, seed=i) for i in range(3))
+    q, k, v = (_normal(1, 1100, 2, 4, seed=i) for i in range(3))
     k, v = k[:, :, :1], v[:, :, :1]
-    mask = _normal(1, 1, 1, 1300, seed=4) > -1 if masked else None
+    mask = _normal(1, 1, 1, 1100, seed=4) > -1 if masked else None
 
     def run(kernels):
         attend = layers.attention(kernels, causal=causal)
@@ -207,6 +207,26 @@ def test_long_sequences_in_blocks_equal_the_whole(causal, masked):
 
     for a, b in zip(*map(jax.tree.leaves, (run("auto"), run("native"))), strict=True):
         _assert_close(a, b)
+
+
+def test_the_memory_of_4096_tokens_is_bounded():
+    q = jax.ShapeDtypeStruct((1, 4096, 2, 8), jnp.float32)
+
+    def temporaries(kernels):
+        attend = layers.attention(kernels, causal=True)
+        gradient = jax.grad(lambda *qkv: jnp.sum(attend(*qkv) ** 2), argnums=(0, 1, 2))
+        compiled = jax.jit(gradient).lower(q, q, q).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    assert temporaries("auto") < temporaries("native") / 6
+
+
+def test_dropout_of_long_sequences_keeps_the_mean():
+    attend = layers.attention("auto", causal=True)
+    q, k = _normal(1, 1100, 1, 2), _normal(1, 1100, 1, 2, seed=1)
+    y = attend(q, k, jnp.ones_like(k), dropout=(jax.random.key(0), 0.5))
+    assert 0.02 < float(jnp.std(y[0, 600:])) < 0.2
+    np.testing.assert_allclose(jnp.mean(y), 1, atol=0.05)
 
 
 def test_impossible_heads_are_refused():
