@@ -13,7 +13,7 @@ import numpy as np
 
 from research.data import source
 from research.tasks import averaging
-from research.training import sharding
+from research.training import allocator, sharding
 from research.training.experiment import Experiment
 
 # Data sets up to this size wait on the accelerator and are gathered there.
@@ -41,6 +41,8 @@ class Programs:
         Raises:
           ValueError: the mesh does not fit the devices, the batch or the parameters.
         """
+        if jax.default_backend() == "cpu":
+            allocator.keep_freed_memory()
         config = experiment.config
         self.experiment = experiment
         self.mesh = sharding.make_mesh(dict(config.mesh))
