@@ -87,6 +87,27 @@ def test_both_sides_have_the_same_language_model():
     assert theirs - second_biases == ours == 19_775_200
 
 
+@pytest.mark.parametrize("name", ["gpt_char", "gpt2"])
+def test_both_sides_have_the_same_gpt(name):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from scripts.peers import gpt
+
+    item = work.WORK[name]
+    model = lookup.module("models", item.model).build(
+        item.variant, vocab_size=item.classes
+    )
+    token = jnp.asarray(gpt.batch(item)[:, :-1])
+    variables = jax.eval_shape(
+        lambda x: model.init(jax.random.key(0), x, train=False), token
+    )
+    ours = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    with torch.device("meta"):
+        theirs = gpt.network(item)
+        assert sum(p.numel() for p in theirs.parameters()) == ours
+        token = torch.zeros(2, 5, dtype=torch.long)
+        assert theirs(token, token).shape == ()
+
+
 def test_the_first_contender_is_ours():
     for item in work.WORK.values():
         assert item.contenders[0] in ("loop", "step")

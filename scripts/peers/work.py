@@ -19,7 +19,7 @@ class Work:
       train: a training step; otherwise logits only.
       loop: the loop and PyTorch's DataLoader, on MNIST-sized data, compete as well.
       pairs: tokens of a source and a target, instead of an image; see translation.py.
-      window: tokens of a text, instead of an image; see language.py.
+      window: tokens of a text, instead of an image; see language.py and gpt.py.
     """
 
     model: str
@@ -40,6 +40,8 @@ class Work:
         """Names of those that run; the first is what the others are compared with."""
         if self.loop:
             return ("loop", "step", "dataloader", "eager", "fused", "compiled")
+        if self.model == "gpt" and not self.train:
+            return ("step", "native", "transformers")
         if self.pairs:
             return ("step", "native", "eager", "hoisted")
         if self.model == "resnet":
@@ -63,6 +65,10 @@ WORK = {
     "vit_s16_predict8": Work("vit", "S/16", 8, 2, train=False),
     "bahdanau": Work("seq2seq", "bahdanau", 128, 1, classes=5_893, pairs=(20, 20)),
     "lstm_ptb": Work("rnn", "ptb_medium", 20, 5, classes=10_000, rate=1.0, window=35),
+    "gpt_char": Work("gpt", "char-cpu", 12, 40, classes=65, rate=1e-3, window=64),
+    "gpt2": Work("gpt", "124M", 4, 1, classes=50_257, rate=6e-4, window=256),
+    "gpt2_generate1": Work("gpt", "124M", 1, 1, classes=50_257, window=64, train=False),
+    "gpt2_generate8": Work("gpt", "124M", 8, 1, classes=50_257, window=64, train=False),
 }
 MOMENTUM, DECAY = 0.9, 0.01
 EXAMPLES = 16_384  # of the data that a loop reads
