@@ -268,7 +268,7 @@ def test_replay_names_the_operation(tmp_path):
         ),
         (
             ["--config.model.num_classes=7"],
-            "config.model.num_classes=7, but the data has 10 classes; leave it out to "
+            "config.model.num_classes=7, but that of the data is 10; leave it out to "
             "follow the data",
         ),
     ],
