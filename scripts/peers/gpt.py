@@ -44,7 +44,7 @@ def _train(item: work.Work, kernels: str):
     programs.enable_compile_cache()
     config = app.read_config("gpt_shakespeare_char")
     config.model.variant, config.model.kernels = item.variant, kernels
-    config.data.batch_size = item.batch
+    config.data.batch_size, config.train.steps_per_call = item.batch, 1
     spec = source.Spec(
         features={"token": source.Feature((item.window + 1,), "int32")},
         sizes={"vocab_size": item.classes},
