@@ -308,8 +308,8 @@ def test_streams_need_an_example_each():
     with pytest.raises(ValueError) as error:
         pipeline.Streams(7, 8)
     assert str(error.value) == (
-        "data.batch_size must be in 1..7, the windows of the training split, got 8; use "
-        "a smaller batch, or shorter windows"
+        "data.batch_size must be in 1..7, the windows of the training split, got 8; "
+        "use a smaller batch, or shorter windows"
     )
 
 
