@@ -9,9 +9,11 @@ from research.data import synthetic_documents, tokenization
 def test_the_spec_is_that_of_masked_text():
     made = synthetic_documents.load("validation", count=64, length=24)
     batch = made.gather(np.arange(len(made)))
-    assert set(batch) == {
-        *("token", "type", "word", "length", "mask_token", "label")
-    } == set(made.spec.features)
+    assert (
+        set(batch)
+        == {*("token", "type", "word", "length", "mask_token", "label")}
+        == set(made.spec.features)
+    )
     assert batch["token"].shape[1] == 24
     assert batch["token"].max() < made.spec.sizes["vocab_size"]
     assert not (batch["token"] == 1).any()  # no unknown word
