@@ -31,6 +31,21 @@ def _misspell(key: str) -> str:
     return key + key[-1]
 
 
+def _one_of_each() -> list:
+    """Lists the configs; of one model, task and source all but the first are slow."""
+    listed, seen = [], set()
+    for name in NAMES:
+        config = app.read_config(name)
+        kind = config.model.name, config.task.name, config.data.name
+        marks = [pytest.mark.slow] if kind in seen else []
+        listed.append(pytest.param(name, marks=marks))
+        seen.add(kind)
+    return listed
+
+
+ONE_OF_EACH = _one_of_each()
+
+
 def test_there_are_configs():
     assert {"lenet_digits", "lenet_mnist", "mlp_mnist"} <= set(NAMES)
 
@@ -58,7 +73,7 @@ def test_json_round_trip(name, tmp_path):
     assert run.read_config(tmp_path).to_dict() == config.to_dict()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_every_misspelt_key_on_the_command_line_names_the_right_one(name):
     for key, value in _leaves(app.read_config(name)):
         group, _, last = key.rpartition(".")
@@ -110,7 +125,7 @@ def test_a_value_of_another_type_in_a_file_is_one_sentence(tmp_path):
     assert str(error.value).endswith("; correct the value or its type")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_every_misspelt_key_in_a_file_names_the_right_one(name, tmp_path):
     for key, value in _leaves(app.read_config(name)):
         group, _, last = key.rpartition(".")

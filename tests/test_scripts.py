@@ -80,19 +80,18 @@ def forked():
 def _distinct() -> list:
     """Lists the configs, of those with the same quick form only the first.
 
-    By default one of each model and task is run, the others with `-m slow`.
+    By default one of each task is run, the others with `-m slow`.
     """
     forms = {}
     for name in app.config_names():
         quick = app.read_config(f"{name}:quick").to_dict()
         forms.setdefault(settings.digest(quick), name)
-    listed, pairs = [], set()
+    listed, tasks = [], set()
     for name in forms.values():
-        quick = app.read_config(f"{name}:quick")
-        pair = quick.model.name, quick.task.name
-        slow = pair in pairs or _is_large(name)
+        task = app.read_config(f"{name}:quick").task.name
+        slow = task in tasks or _is_large(name)
         listed.append(pytest.param(name, marks=pytest.mark.slow) if slow else name)
-        pairs |= set() if slow else {pair}
+        tasks |= set() if slow else {task}
     return listed
 
 
