@@ -9,7 +9,7 @@ import ctypes
 import platform
 
 # Parameters of mallopt(3).
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 
 
 def keep_freed_memory() -> bool:
@@ -21,5 +21,10 @@ def keep_freed_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1), (_M_TOP_PAD, 2**26))
-    return all([mallopt(name, value) for name, value in settings])
+    settings = {
+        _M_MMAP_MAX: 0,  # take nothing from the system by itself
+        _M_TRIM_THRESHOLD: -1,  # give nothing back
+        _M_TOP_PAD: 2**26,  # bytes taken beyond what is asked for
+        _M_ARENA_MAX: 1,  # a thread's own heap would do none of this
+    }
+    return all([mallopt(name, value) for name, value in settings.items()])

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from einops import rearrange
 from jax import lax
 
-from research.models.kernels import choice
+from research.models.kernels import choice, product
 
 _LONG = 2**20  # scores of one head, beyond which queries go in blocks
 _BLOCK = 256  # queries of a block
@@ -35,9 +35,7 @@ def attention(kernels: str) -> Callable:
 
 def _native(q, k, v, mask=None, causal=False, dropout=None):
     if dropout is not None:
-        return _in_blocks(
-            partial(_whole, hold=lambda x: x), q, k, v, mask, causal, dropout
-        )
+        return _in_blocks(_whole, q, k, v, mask, causal, dropout)
     whole = jax.nn.dot_product_attention
     return whole(q, k, v, mask=mask, is_causal=causal)
 
@@ -62,7 +60,7 @@ def _attention(q, k, v, mask=None, causal=False, dropout=None):
         extra["dropout"] = dropout
 
     def default(q, k, v, extra):
-        form = partial(_whole, hold=lambda x: x)
+        form = _whole
         if dropout is None and not _is_long(q, k):
             return _native(q, k, v, causal=causal, **extra)
         return _in_blocks(form, q, k, v, causal=causal, **extra)
@@ -142,20 +140,23 @@ def _cut(mask, axis: int, part: slice):
     return lax.slice_in_dim(mask, part.start or 0, part.stop, axis=axis)
 
 
-def _whole(q, k, v, mask, causal, dropout, start, hold):
+def _whole(q, k, v, mask, causal, dropout, start, hold=None):
     """Computes attention of queries that stand `start` behind the first key.
 
     Args:
       q, k, v, mask, dropout: as `layers.attention`.
       causal: query t sees keys 0 to start + t.
       start: of these queries among all.
-      hold: keeps an array from being fused with its readers.
+      hold: on CPU, keeps an array from being fused with its readers.
     """
+    matmul = product.matmul if hold else jnp.matmul
+    hold = hold or (lambda x: x)
     heads, groups = q.shape[2], k.shape[2]
     q = q * q.shape[-1] ** -0.5
     q = hold(rearrange(q, "b t (g r) d -> b g (r t) d", g=groups))
-    k, v = (hold(rearrange(a, "b s g d -> b g s d")) for a in (k, v))
-    scores = hold(jnp.einsum("bgtd,bgsd->bgts", q, k))
+    k = hold(rearrange(k, "b s g d -> b g d s"))
+    v = hold(rearrange(v, "b s g d -> b g s d"))
+    scores = matmul(q, k)
     scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
     scores = rearrange(scores, "b g (r t) s -> b (g r) t s", r=heads // groups)
     if causal:
@@ -167,7 +168,7 @@ def _whole(q, k, v, mask, causal, dropout, start, hold):
     if dropout is not None:
         weights = _drop(weights, *dropout, start)
     weights = rearrange(weights, "b (g r) t s -> b g (r t) s", g=groups)
-    y = hold(jnp.einsum("bgts,bgsd->bgtd", weights.astype(v.dtype), v))
+    y = matmul(weights.astype(v.dtype), v)
     return rearrange(y, "b g (r t) d -> b t (g r) d", r=heads // groups)
 
 

@@ -3,7 +3,7 @@
 XLA:CPU has a quick product of two row-major matrices and a slower one for a transposed
 left side; the gradient of a weight, x^T dy, is of the second kind. Worse, the
 elementwise steps that make dy would be fused into it and written with a stride of a
-whole row. So x is transposed in memory first, and dy is held as an array.
+whole row. So one of the two is transposed in memory first, and dy is held as an array.
 """
 
 from collections.abc import Callable
@@ -22,50 +22,60 @@ def dot_general(kernels: str) -> Callable:
 
 def _dot_general(lhs, rhs, dimension_numbers, **options):
     native = partial(lax.dot_general, dimension_numbers=dimension_numbers, **options)
-    (contracted, batched) = dimension_numbers
+    contracted, batched = dimension_numbers
     plain = tuple(map(tuple, contracted)) == ((lhs.ndim - 1,), (0,)) and rhs.ndim == 2
 
     def on_cpu(lhs, rhs):
         if plain and not any(map(len, batched)):
             rows = lhs.reshape(-1, lhs.shape[-1])
-            y = _dense(rows, rhs, tuple(sorted(options.items())))
+            y = _product(rows, rhs, True, tuple(sorted(options.items())))
             return lax.optimization_barrier(y.reshape(*lhs.shape[:-1], rhs.shape[-1]))
         return lax.optimization_barrier(native(lhs, rhs))
 
     return lax.platform_dependent(lhs, rhs, cpu=on_cpu, default=native)
 
 
-_ROWS = (((1,), (0,)), ((), ()))  # x w of two matrices
-_COLUMNS = (((0,), (0,)), ((), ()))  # x w with x transposed in memory
-_BOTH = (((1,), (1,)), ((), ()))  # w x with both transposed in memory
+def matmul(x, w):
+    """Multiplies stacks of matrices, (..., m, k) and (..., k, n), on CPU."""
+    return lax.optimization_barrier(_product(x, w, False, ()))
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(2,))
-def _dense(x, w, options):
-    return lax.dot_general(x, w, _ROWS, **dict(options))
+@partial(jax.custom_jvp, nondiff_argnums=(2, 3))
+def _product(x, w, learned, options):
+    """Multiplies; `learned` says that an optimizer reads the gradient of w."""
+    return _dot(x, w, -1, -2, options)
 
 
-def _dense_jvp(options, primals, tangents):
+def _product_jvp(learned, options, primals, tangents):
     (x, w), (dx, dw) = primals, tangents
     parts = []
     if not isinstance(dx, custom_derivatives.SymbolicZero):
-        parts.append(lax.dot_general(dx, w, _ROWS, **dict(options)))
+        parts.append(_dot(dx, w, -1, -2, options))
     if not isinstance(dw, custom_derivatives.SymbolicZero):
-        parts.append(_with_plain_gradient(x, dw, dict(options)))
-    return _dense(x, w, options), sum(parts[1:], parts[0])
+        parts.append(_with_plain_gradient(x, dw, learned, options))
+    return _product(x, w, learned, options), sum(parts[1:], parts[0])
 
 
-_dense.defjvp(_dense_jvp, symbolic_zeros=True)
+_product.defjvp(_product_jvp, symbolic_zeros=True)
 
 
-def _with_plain_gradient(x, w, options):
+def _with_plain_gradient(x, w, learned, options):
     """Computes x w such that its gradient by w is a product of row-major matrices.
 
     That is x^T dy with x transposed in memory, or the transpose of dy^T x, where dy is
-    so much narrower that this pays: an optimizer reads the result several times.
+    so much narrower that this pays. An optimizer reads its gradient several times, so
+    that this one is held as an array behind its transposition.
     """
-    barrier, (rows, inner), outer = lax.optimization_barrier, x.shape, w.shape[1]
-    if rows * (inner - outer) <= 3 * inner * outer:
-        return lax.dot_general(barrier(barrier(x).T), w, _COLUMNS, **options)
-    y = lax.dot_general(barrier(w.T), x, _BOTH, **options)
-    return barrier(barrier(y).T)
+    barrier, (rows, inner), outer = lax.optimization_barrier, x.shape[-2:], w.shape[-1]
+    saved = rows * (inner - outer)
+    if saved <= (2 * inner * outer if learned else 0):
+        return _dot(barrier(barrier(x).mT), w, -2, -2, options)
+    w = choice.hold(w) if learned else w
+    return barrier(barrier(_dot(barrier(w.mT), x, -1, -1, options)).mT)
+
+
+def _dot(x, w, x_axis: int, w_axis: int, options):
+    """Contracts one axis of each; the others but the last two are a stack's."""
+    stack = tuple(range(x.ndim - 2))
+    axes = ((x.ndim + x_axis,), (w.ndim + w_axis,))
+    return lax.dot_general(x, w, (axes, (stack, stack)), **dict(options))
