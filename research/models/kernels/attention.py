@@ -23,7 +23,8 @@ from research.models.kernels import choice, product
 
 _LONG = 2**20  # scores of one head, beyond which queries go in blocks
 _BLOCK = 256  # queries of a block
-_PARTS = 4  # of a causal sequence, each reading the keys up to its own end
+_PARTS = 4  # of a long causal sequence, each reading the keys up to its own end
+_PART = 128  # queries of such a part of a shorter one
 
 
 def attention(kernels: str) -> Callable:
@@ -77,30 +78,32 @@ def _is_long(q, k) -> bool:
 
 
 def _in_blocks(form, q, k, v, mask=None, causal=False, dropout=None):
-    """Applies a form of attention to all queries, or to one block after another."""
-    if not _is_long(q, k):
-        return form(q, k, v, mask, causal, dropout, start=0)
-    time, parts = q.shape[1], _PARTS if causal else 1
-    length = -(-time // (parts * _BLOCK)) * _BLOCK
+    """Applies a form of attention to the queries, part by part.
+
+    Under the causal rule a part reads only the keys up to its own end.
+    """
+    time, run, length = q.shape[1], form, q.shape[1]
+    if _is_long(q, k):
+        run = partial(_in_turns, form)
+        length = -(-time // (_PARTS * _BLOCK)) * _BLOCK if causal else time
+    elif causal and time >= 2 * _PART:
+        length = _PART
     rows = []
     for start in range(0, time, length):
         part = slice(start, min(start + length, time))
         seen = min(part.stop, k.shape[1]) if causal else k.shape[1]
+        cut = mask
+        if mask is not None:
+            cut = _cut(_cut(mask, 2, part), 3, slice(seen))
         rows.append(
-            _in_turns(
-                partial(form, causal=causal, dropout=dropout),
-                q[:, part],
-                k[:, :seen],
-                v[:, :seen],
-                None if mask is None else _cut(_cut(mask, 2, part), 3, slice(seen)),
-                start,
-            )
+            run(q[:, part], k[:, :seen], v[:, :seen], cut, causal, dropout, start)
         )
     return jnp.concatenate(rows, axis=1)
 
 
-def _in_turns(form, q, k, v, mask, start: int):
+def _in_turns(form, q, k, v, mask, causal, dropout, start: int):
     """Takes queries block by block in a loop, so that only one block has scores."""
+    form = partial(form, causal=causal, dropout=dropout)
     count, rest = divmod(q.shape[1], _BLOCK)
     rows, whole = [], slice(count * _BLOCK)
     if count:
