@@ -78,7 +78,7 @@ def test_what_is_too_long_and_impossible_heads_are_refused():
         with pytest.raises(ValueError) as error:
             function()
         assert str(error.value) == sentence
-    assert model.initial_carry(2)[0].key.shape == (2, 32, 2, 8)
+    assert model.initial_carry(2)[0].key.shape == (2, 2, 32, 8)
     with pytest.raises(ValueError) as error:
         gpt.build("debug", heads=5)
     assert str(error.value) == (

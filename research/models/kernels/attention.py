@@ -67,6 +67,8 @@ def _attention(q, k, v, mask=None, causal=False, dropout=None):
         return _in_blocks(form, q, k, v, causal=causal, **extra)
 
     def on_cpu(q, k, v, extra):
+        if q.shape[1] == 1 and dropout is None:
+            return _one_query(q, k, v, **extra)
         form = partial(_whole, hold=lax.optimization_barrier)
         return _in_blocks(form, q, k, v, causal=causal, **extra)
 
@@ -156,9 +158,10 @@ def _whole(q, k, v, mask, causal, dropout, start, hold=None):
     hold = hold or (lambda x: x)
     heads, groups = q.shape[2], k.shape[2]
     q = q * q.shape[-1] ** -0.5
-    q = hold(rearrange(q, "b t (g r) d -> b g (r t) d", g=groups))
+    q = rearrange(q, "b t (g r) d -> b g (r t) d", g=groups)
+    v = rearrange(v, "b s g d -> b g s d")
     k = hold(rearrange(k, "b s g d -> b g d s"))
-    v = hold(rearrange(v, "b s g d -> b g s d"))
+    q, v = hold(q), hold(v)
     scores = matmul(q, k)
     scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
     scores = rearrange(scores, "b g (r t) s -> b (g r) t s", r=heads // groups)
@@ -173,6 +176,33 @@ def _whole(q, k, v, mask, causal, dropout, start, hold=None):
     weights = rearrange(weights, "b (g r) t s -> b g (r t) s", g=groups)
     y = matmul(weights.astype(v.dtype), v)
     return rearrange(y, "b g (r t) d -> b t (g r) d", r=heads // groups)
+
+
+def _one_query(q, k, v, mask=None):
+    """Reads keys and values once, where they are: a step of writing with a cache.
+
+    A causal rule would let it see the first key alone; a cache has a mask instead.
+    """
+    q = rearrange(q, "b 1 (g r) d -> b g r d", g=k.shape[2]) * q.shape[-1] ** -0.5
+    one = q.shape[2] == 1  # a vector, not a matrix of one row, multiplies in place
+    scores = (
+        jnp.einsum("bgd,bsgd->bgs", q[:, :, 0], k)[:, :, None]
+        if one
+        else jnp.einsum("bgrd,bsgd->bgrs", q, k)
+    )
+    scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    scores = rearrange(scores, "b g r s -> b (g r) 1 s")
+    if mask is not None:
+        scores = jnp.where(mask, scores, _lowest(scores))
+    weights = rearrange(
+        jax.nn.softmax(scores).astype(v.dtype), "b (g r) 1 s -> b g r s", g=k.shape[2]
+    )
+    y = (
+        jnp.einsum("bgs,bsgd->bgd", weights[:, :, 0], v)[:, :, None]
+        if one
+        else jnp.einsum("bgrs,bsgd->bgrd", weights, v)
+    )
+    return rearrange(y, "b g r d -> b 1 (g r) d")
 
 
 def _lowest(x):

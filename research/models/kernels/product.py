@@ -14,6 +14,10 @@ from jax import custom_derivatives, lax
 
 from research.models.kernels import choice
 
+# Rows of x and numbers in w for which (w^T x^T)^T is quicker: w is read in place, not
+# packed first, as when a few texts are written token by token.
+_FEW, _LARGE = 16, 2**18
+
 
 def dot_general(kernels: str) -> Callable:
     """Chooses the matrix product, of the signature of `lax.dot_general`."""
@@ -43,6 +47,10 @@ def matmul(x, w):
 @partial(jax.custom_jvp, nondiff_argnums=(2, 3))
 def _product(x, w, learned, options):
     """Multiplies; `learned` says that an optimizer reads the gradient of w."""
+    rows, size = x.shape[-2], w.shape[-2] * w.shape[-1]
+    if learned and 1 < rows <= _FEW and size >= _LARGE:
+        columns = lax.optimization_barrier(x.mT)
+        return _dot(w, columns, -2, -2, options).mT
     return _dot(x, w, -1, -2, options)
 
 

@@ -30,8 +30,8 @@ class Cache(NamedTuple):
     rows fill at one pace: prompts of different lengths are padded on the left.
 
     Attributes:
-      key: (b, s, g, d), rotated already where positions are rotary.
-      value: (b, s, g, d).
+      key: (b, g, s, d), rotated already where positions are rotary.
+      value: (b, g, s, d); heads stand before slots, as a step reads them.
       mask: (b, s) bool, true at slots with a real token.
       filled: (b,) int32, slots used, the same in every row.
     """
@@ -43,7 +43,7 @@ class Cache(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Keys and values, (b, s, g, d) each, of what cross-attention looks at."""
+    """Keys and values, (b, g, s, d) each, of what cross-attention looks at."""
 
     key: Array
     value: Array
@@ -53,7 +53,7 @@ def empty_cache(
     batch_size: int, length: int, heads: int, head_dim: int, dtype: Any = jnp.float32
 ) -> Cache:
     """Makes the cache of one layer: `length` empty slots of `heads` keys and values."""
-    shape = (batch_size, length, heads, head_dim)
+    shape = (batch_size, heads, length, head_dim)
     return Cache(
         key=jnp.zeros(shape, dtype),
         value=jnp.zeros(shape, dtype),
@@ -161,7 +161,8 @@ class Attention(nn.Module):
         if memory is not None:
             q = self._heads(self.query(x))
             memory = memory if isinstance(memory, Memory) else self.remember(memory)
-            return self._project(q, memory.key, memory.value, mask, self.causal, train)
+            k, v = map(_slots_first, memory)
+            return self._project(q, k, v, mask, self.causal, train)
         split = (self.width, (self.qkv.features + self.width) // 2)
         q, k, v = map(self._heads, jnp.split(self.qkv(x), split, axis=-1))
         if self.rotary:
@@ -172,21 +173,21 @@ class Attention(nn.Module):
         if cache is None:
             return self._project(q, k, v, mask, self.causal, train)
         cache, seen = _extend(cache, k, v, mask)
-        k, v = cache.key.astype(q.dtype), cache.value.astype(q.dtype)
+        k, v = (_slots_first(a).astype(q.dtype) for a in (cache.key, cache.value))
         return self._project(q, k, v, seen, False, train), cache
 
     def remember(self, memory: Float[Array, "b s e"]) -> Memory:
         """Computes the keys and values of cross-attention, once for many steps."""
         key, value = jnp.split(self.key_value(memory), 2, axis=-1)
-        return Memory(self._heads(key), self._heads(value))
+        return Memory(_heads_first(self._heads(key)), _heads_first(self._heads(value)))
 
     def weights(
         self, x: Float[Array, "b t w"], memory: Memory, mask: Bool[Array, "b s"]
     ) -> Float[Array, "b h t s"]:
         """Computes the probabilities of cross-attention, to be looked at."""
         q = self._heads(self.query(x)).astype(jnp.float32)
-        key = jnp.repeat(memory.key, self.heads // memory.key.shape[2], axis=2)
-        scores = jnp.einsum("bthd,bshd->bhts", q, key.astype(jnp.float32))
+        key = jnp.repeat(memory.key, self.heads // memory.key.shape[1], axis=1)
+        scores = jnp.einsum("bthd,bhsd->bhts", q, key.astype(jnp.float32))
         scores = scores * self.head_dim**-0.5
         return jax.nn.softmax(scores, where=mask[:, None, None])
 
@@ -212,6 +213,14 @@ class Attention(nn.Module):
         return self.out(jnp.where(some, y, jnp.zeros((), y.dtype)))
 
 
+def _heads_first(x):
+    return rearrange(x, "b s g d -> b g s d")
+
+
+def _slots_first(x):
+    return rearrange(x, "b g s d -> b s g d")
+
+
 def _extend(cache: Cache, key, value, mask):
     """Writes new tokens behind the old ones; returns (cache, seen (b, t, s))."""
     batch, time = key.shape[:2]
@@ -219,10 +228,10 @@ def _extend(cache: Cache, key, value, mask):
     mask = jnp.ones((batch, time), bool) if mask is None else mask
 
     def write(slots, new):
-        place = (0, start) + (0,) * (slots.ndim - 2)
-        return lax.dynamic_update_slice(slots, new.astype(slots.dtype), place)
+        new = _heads_first(new).astype(slots.dtype)
+        return lax.dynamic_update_slice_in_dim(slots, new, start, axis=2)
 
-    known = write(cache.mask, mask)
+    known = lax.dynamic_update_slice_in_dim(cache.mask, mask, start, axis=1)
     query = start + jnp.arange(time)[:, None]
     seen = known[:, None] & (jnp.arange(known.shape[1])[None] <= query)[None]
     keys, values = write(cache.key, key), write(cache.value, value)
