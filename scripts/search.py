@@ -19,8 +19,11 @@ sys.path[0] = __file__.rsplit("/", 2)[0]
 import json
 import pathlib
 import time
+from functools import partial
 
 from scripts import app
+
+_VISITS = (1, 2, 4, 8, 16, 32)  # cells of the inverted files
 
 
 def main(argv: list[str]) -> None:
@@ -123,9 +126,10 @@ def _measure(base, queries, k: int, candidates: int) -> list[dict]:
 
     from research.metrics import search
 
-    full = base["full"].astype(np.float32)
-    asked = queries["full"].astype(np.float32)
-    true, slowest = _timed(lambda: search.exact(full, asked, k), len(asked))
+    parts = (base, queries)
+    full, asked = (np.ascontiguousarray(part["full"], np.float32) for part in parts)
+    whole = search.exact(full)
+    true, slowest = _timed(lambda: search.nearest(whole, asked, k), len(asked))
     rows = [_row("full vectors, exact", full.shape[1] * 4, 1.0, slowest, slowest)]
 
     def add(method: str, size: int, found) -> None:
@@ -133,35 +137,34 @@ def _measure(base, queries, k: int, candidates: int) -> list[dict]:
         recall = search.recall(answer, true)
         rows.append(_row(method, size, recall, spent, slowest))
 
-    def again(found):
-        return lambda: search.rescored(full, asked, found(), k)
-
     cells = max(1, round(len(full) ** 0.5))
-    visits = [v for v in (1, 2, 4, 8, 16, 32) if v < cells] or [cells]
+    visits = [v for v in _VISITS if v < cells] or [cells]
     for kind, title in (("code", "autoencoder"), ("pca", "PCA")):
-        x, q = (np.ascontiguousarray(part[kind]) for part in (base, queries))
+        x, q = (np.ascontiguousarray(part[kind], np.float32) for part in parts)
+
+        def look(index, count, visited=1, q=q):
+            return search.nearest(index, q, count, visited)
+
+        def again(index, visited=1, look=look):
+            found = look(index, candidates, visited)
+            return search.rescored(full, asked, found, k)
+
         size = x.shape[1]
-        packer = search.Int8(x)
-        small = packer.unpack(packer.pack(x))
-        for vectors, name, width in (
-            (x, f"{title}, {size} floats", 4 * size),
-            (small, f"{title}, {size} int8", size),
-        ):
-            near = lambda n, v=vectors, q=q: search.exact(v, q, n)  # noqa: E731
-            add(f"{name}, exact", width, lambda near=near: near(k))
+        for int8, unit, width in ((False, "floats", 4 * size), (True, "int8", size)):
+            name, index = f"{title}, {size} {unit}", search.exact(x, int8)
+            add(f"{name}, exact", width, partial(look, index, k))
             add(
                 f"{name}, exact, {candidates} scored in full",
                 width,
-                again(lambda near=near: near(candidates)),
+                partial(again, index),
             )
-        index = search.InvertedFile(x, cells)
-        for visit in visits:
-            near = lambda v=visit, i=index, q=q: i.search(q, candidates, v)  # noqa: E731
-            add(
-                f"{title}, {size} floats, {visit} of {cells} cells, scored in full",
-                4 * size,
-                again(near),
-            )
+            index = search.inverted_file(x, cells, int8)
+            for visited in visits:
+                add(
+                    f"{name}, {visited} of {cells} cells, scored in full",
+                    width,
+                    partial(again, index, visited),
+                )
     return rows
 
 

@@ -1,103 +1,90 @@
-"""Nearest neighbours in tables of vectors, by scikit-learn, and how many are right.
+"""Nearest neighbours in tables of vectors, by FAISS, and how many are right.
 
-Distances are Euclidean. `exact` compares with every row; `InvertedFile` with the rows
-of the cells nearest to a query only (Sivic & Zisserman 2003; Jegou et al. 2011, section
-IV), where the cells are those of k-means. `Int8` keeps a byte per number; `rescored`
-orders candidates again by full vectors.
+FAISS: Douze et al. 2024, The Faiss library, https://arxiv.org/abs/2401.08281. Distances
+are squared Euclidean. An exact index compares a query with every row; an inverted file
+with the rows of the cells nearest to it only (Sivic & Zisserman 2003; Jegou et al.
+2011, section IV), where the cells are those of k-means. Either keeps four bytes per
+number, or one: each column scaled by its own range. `rescored` orders candidates again
+by full vectors.
 """
 
+import faiss
 import numpy as np
 
-
-def exact(base: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
-    """Returns the rows (q, k) of `base` (n, d) nearest to `queries` (q, d)."""
-    from sklearn import neighbors
-
-    index = neighbors.NearestNeighbors(n_neighbors=k, algorithm="brute").fit(base)
-    return index.kneighbors(queries, return_distance=False)
+# Rows that k-means sees per cell; fewer than FAISS advises (39) make it warn.
+_ROWS_PER_CELL = (1, 256)
 
 
-class InvertedFile:
-    """Rows in cells; a query visits the nearest cells only."""
+def exact(base: np.ndarray, int8: bool = False) -> faiss.Index:
+    """Indexes every row of `base` (n, d) float32, a byte per number with `int8`."""
+    size = base.shape[1]
+    kind = faiss.ScalarQuantizer.QT_8bit
+    index = (
+        faiss.IndexScalarQuantizer(size, kind) if int8 else faiss.IndexFlatL2(size)
+    )
+    index.train(base)
+    index.add(base)
+    return index
 
-    def __init__(self, base: np.ndarray, cells: int, seed: int = 0):
-        """Makes the cells.
 
-        Args:
-          base: (n, d) float.
-          cells: how many, in 1..n; about the root of n is usual.
-          seed: of k-means.
-        """
-        from sklearn import cluster
+def inverted_file(
+    base: np.ndarray, cells: int, int8: bool = False, seed: int = 0
+) -> faiss.IndexIVF:
+    """Indexes the rows of `base` by cells.
 
-        means = cluster.MiniBatchKMeans(
-            cells, random_state=seed, n_init=1, batch_size=2048
+    Args:
+      base: (n, d) float32.
+      cells: how many, in 1..n; about the root of n is usual.
+      int8: keep a byte per number.
+      seed: of k-means.
+    """
+    size = base.shape[1]
+    means = faiss.IndexFlatL2(size)
+    if int8:
+        kind = faiss.ScalarQuantizer.QT_8bit
+        index = faiss.IndexIVFScalarQuantizer(
+            means, size, cells, kind, faiss.METRIC_L2, False
         )
-        cell = means.fit_predict(base)
-        self._centres = means.cluster_centers_.astype(base.dtype)
-        order = np.argsort(cell, kind="stable")
-        ends = np.cumsum(np.bincount(cell, minlength=cells))
-        self._rows = np.split(order, ends[:-1])
-        # Rows of a cell lie side by side, so that a visit copies nothing.
-        self._vectors = np.split(base[order], ends[:-1])
-
-    def search(self, queries: np.ndarray, k: int, visits: int) -> np.ndarray:
-        """Returns the rows (q, k) found in the `visits` nearest cells; -1: no more."""
-        from sklearn import metrics
-
-        cells = exact(self._centres, queries, visits)
-        near = np.full((len(queries), visits, k), -1)
-        far = np.full(near.shape, np.inf, np.float32)
-        query, place = np.divmod(np.argsort(cells, axis=None, kind="stable"), visits)
-        ends = np.cumsum(np.bincount(cells.ravel(), minlength=len(self._rows)))
-        groups = zip(
-            np.split(query, ends[:-1]), np.split(place, ends[:-1]), strict=True
-        )
-        for cell, (asking, at) in enumerate(groups):
-            rows = self._rows[cell]
-            if not len(asking) or not len(rows):
-                continue
-            found = metrics.pairwise.euclidean_distances(
-                queries[asking], self._vectors[cell], squared=True
-            )
-            count = min(k, len(rows))
-            best = np.argpartition(found, count - 1, axis=1)[:, :count]
-            near[asking, at, :count] = rows[best]
-            far[asking, at, :count] = np.take_along_axis(found, best, axis=1)
-        near, far = (x.reshape(len(queries), -1) for x in (near, far))
-        order = np.argsort(far, axis=1)[:, :k]
-        return np.take_along_axis(near, order, axis=1)
+    else:
+        index = faiss.IndexIVFFlat(means, size, cells)
+    index.cp.seed = seed
+    index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = _ROWS_PER_CELL
+    index.train(base)
+    index.add(base)
+    return index
 
 
-class Int8:
-    """Vectors of a byte per number, each column scaled by its own range."""
+def nearest(index: faiss.Index, queries: np.ndarray, k: int, visits: int = 1):
+    """Returns the rows (q, k) nearest to `queries` (q, d); -1: no more was found.
 
-    def __init__(self, base: np.ndarray):
-        self._low = base.min(0)
-        span = base.max(0) - self._low
-        self._step = np.where(span > 0, span, 1).astype(np.float32) / 255
-
-    def pack(self, vectors: np.ndarray) -> np.ndarray:
-        """Returns (n, d) uint8 of vectors (n, d)."""
-        scaled = np.rint((vectors - self._low) / self._step)
-        return np.clip(scaled, 0, 255).astype(np.uint8)
-
-    def unpack(self, packed: np.ndarray) -> np.ndarray:
-        """Returns (n, d) float32, each number within half a step."""
-        return packed.astype(np.float32) * self._step + self._low
+    Args:
+      index: of `exact` or `inverted_file`.
+      queries: float32.
+      k: how many.
+      visits: cells of an inverted file that a query visits.
+    """
+    if isinstance(index, faiss.IndexIVF):
+        index.nprobe = visits
+    return index.search(np.ascontiguousarray(queries), k)[1]
 
 
 def rescored(
     base: np.ndarray, queries: np.ndarray, candidates: np.ndarray, k: int
 ) -> np.ndarray:
-    """Returns the k nearest (q, k) among candidates (q, c), by full vectors."""
-    found = np.empty((len(queries), k), candidates.dtype)
-    for row, (query, rows) in enumerate(zip(queries, candidates, strict=True)):
-        rows = rows[rows >= 0]
-        distance = ((base[rows] - query) ** 2).sum(1)
-        best = rows[np.argsort(distance)[:k]]
-        found[row] = np.concatenate([best, np.full(k - len(best), -1)])
-    return found
+    """Returns the k nearest (q, k) among candidates (q, c), by full vectors.
+
+    Args:
+      base, queries: (n, d) and (q, d), float32 and contiguous.
+      candidates: int64 rows of `base`; -1 for none.
+      k: at most c.
+    """
+    distance = np.empty(candidates.shape, np.float32)
+    pointers = map(faiss.swig_ptr, (distance, queries, base, candidates))
+    faiss.fvec_L2sqr_by_idx(*pointers, base.shape[1], *candidates.shape)
+    best = np.argpartition(distance, k - 1, axis=1)[:, :k]
+    order = np.argsort(np.take_along_axis(distance, best, axis=1), axis=1)
+    best = np.take_along_axis(best, order, axis=1)
+    return np.take_along_axis(candidates, best, axis=1)
 
 
 def recall(found: np.ndarray, true: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Searches against distances by numpy, bytes, and the invariants of inverted files."""
+"""Searches against distances by numpy, small codes, and the invariants of inverted files."""
 
 import numpy as np
 import pytest
@@ -16,30 +16,38 @@ def _true(k=5):
 
 
 def test_exact_search_equals_numpy():
-    np.testing.assert_array_equal(search.exact(BASE, QUERIES, 5), _true())
+    found = search.nearest(search.exact(BASE), QUERIES, 5)
+    np.testing.assert_array_equal(found, _true())
 
 
 def test_all_cells_find_everything_and_more_cells_never_find_less():
-    index = search.InvertedFile(BASE, cells=12)
-    recalls = [search.recall(index.search(QUERIES, 5, v), _true()) for v in (1, 3, 12)]
+    index = search.inverted_file(BASE, cells=12)
+    recalls = [
+        search.recall(search.nearest(index, QUERIES, 5, v), _true()) for v in (1, 3, 12)
+    ]
     assert recalls == sorted(recalls) and recalls[-1] == 1.0 and recalls[0] < 1.0
 
 
 def test_a_small_cell_leaves_places_empty():
-    index = search.InvertedFile(BASE[:6], cells=3)
-    found = index.search(QUERIES, 5, visits=1)
+    index = search.inverted_file(BASE[:6], cells=3)
+    found = search.nearest(index, QUERIES, 5, visits=1)
     assert found.shape == (20, 5) and (found == -1).any()
     again = search.rescored(BASE[:6], QUERIES, found, 5)
     assert ((again >= 0).sum(1) == (found >= 0).sum(1)).all()
 
 
-def test_a_byte_per_number_is_within_half_a_step():
+@pytest.mark.parametrize("cells", [0, 12])
+def test_a_byte_per_number_is_nearly_as_good(cells):
     base = np.concatenate([BASE, np.full((400, 1), 2.5, np.float32)], axis=1)
-    packer = search.Int8(base)
-    packed = packer.pack(base)
-    assert packed.dtype == np.uint8 and packed.nbytes * 4 == base.nbytes
-    half = (base.max(0) - base.min(0)) / 255 / 2
-    assert (np.abs(packer.unpack(packed) - base) <= half + 1e-5).all()
+    queries = np.pad(QUERIES, ((0, 0), (0, 1)), constant_values=2.5)
+    index = (
+        search.inverted_file(base, cells, int8=True)
+        if cells
+        else search.exact(base, int8=True)
+    )
+    assert index.code_size == base.shape[1]
+    found = search.nearest(index, queries, 5, visits=cells)
+    assert 0.9 < search.recall(found, _true()) <= 1
 
 
 def test_scoring_again_restores_the_order():
