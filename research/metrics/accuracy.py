@@ -14,15 +14,16 @@ def top_k(
     """Counts correct predictions.
 
     Args:
-      scores: (b, classes) float; any monotone function of the probabilities.
-      label: (b,) integer in [0, classes).
-      mask: (b,) float, 1 for examples that count and 0 for padding.
+      scores: (..., classes) float; any monotone function of the probabilities.
+      label: (...) integer in [0, classes).
+      mask: (...) float, 1 for examples that count and 0 for padding.
       k: number of guesses allowed.
 
     Returns:
       (correct, counted): () float32 each.
     """
-    own = jnp.take_along_axis(scores, label[:, None], axis=1)
-    others = (scores >= own).sum(axis=1) - 1  # NaN scores: no class is >=, hence -1
-    correct = (others < k) & jnp.isfinite(own[:, 0])
+    own = jnp.take_along_axis(scores, label[..., None], axis=-1)
+    # Counting is several times quicker on CPU than finding the largest's place.
+    others = (scores >= own).sum(axis=-1) - 1  # NaN scores: no class is >=, hence -1
+    correct = (others < k) & jnp.isfinite(own[..., 0])
     return (correct * mask).sum(), mask.sum()

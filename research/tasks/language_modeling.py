@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from research.metrics import accuracy
 from research.tasks import generation, gradient, sampling
 from research.tasks.task import Task
 from research.training.state import TrainState
@@ -143,10 +144,9 @@ class LanguageModeling(Task):
         loss = optax.softmax_cross_entropy_with_integer_labels(
             logits, jnp.maximum(target, 0)
         )
-        right = logits.argmax(-1) == target
         return {
             "loss": ((loss * counted).sum(), counted.sum()),
-            "accuracy": ((right * counted).sum(), counted.sum()),
+            "accuracy": accuracy.top_k(logits, jnp.maximum(target, 0), counted),
         }
 
 

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from research.metrics import accuracy
 from research.tasks import gradient, masking
 from research.tasks.task import Task
 from research.training.state import TrainState
@@ -140,10 +141,9 @@ def _named(masked: masking.Masked, batch) -> dict:
 
 def _measured(logits, target, weight) -> gradient.Metrics:
     loss = optax.softmax_cross_entropy_with_integer_labels(logits, target)
-    right = logits.argmax(-1) == target
     return {
         "loss": ((loss * weight).sum(), weight.sum()),
-        "accuracy": ((right * weight).sum(), weight.sum()),
+        "accuracy": accuracy.top_k(logits, target, weight),
     }
 
 

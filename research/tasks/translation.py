@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from tokenizers import Tokenizer, models
 
-from research.metrics import bleu
+from research.metrics import accuracy, bleu
 from research.tasks import decoding, gradient
 from research.tasks.task import Task
 from research.training.state import TrainState
@@ -209,9 +209,11 @@ class Translation(Task):
         total = jax.nn.logsumexp(logits, axis=-1)
         true = jnp.take_along_axis(logits, target[..., None], axis=-1)[..., 0]
         loss = ((total - true) * counted).sum()
-        right = (logits.argmax(-1) == target) * counted
         weight = counted.sum()
-        metrics = {"loss": (loss, weight), "accuracy": (right.sum(), weight)}
+        metrics = {
+            "loss": (loss, weight),
+            "accuracy": accuracy.top_k(logits, target, counted),
+        }
         if isinstance(smoothing, jax.Array) or smoothing:
             # eps / v on every token: the cross-entropy with the uniform distribution.
             uniform = ((total - logits.mean(-1)) * counted).sum()
