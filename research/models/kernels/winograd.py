@@ -37,27 +37,28 @@ def pays(x, w) -> bool:
     )
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def convolution(native, sides, x, w):
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
+def convolution(value, native, sides, x, w):
     """Convolves x (b, h, w, c) with w (3, 3, c, k) at stride 1.
 
     Args:
-      native: the convolution that computes the value.
+      value: the convolution that computes the value.
+      native: the one whose transpose is the gradient of x.
       sides: its padding, ((top, bottom), (left, right)).
       x: float32 images.
       w: kernel.
     """
-    return native(x, w)
+    return value(x, w)
 
 
 @convolution.defjvp
-def _convolution_jvp(native, sides, primals, tangents):
+def _convolution_jvp(value, native, sides, primals, tangents):
     (x, w), (dx, dw) = primals, tangents
     # The tangent's part of w runs only transposed: that is the weight gradient. The
     # checkpoint saves x for it instead of the 36 transformed arrays.
     by_tiles = jax.checkpoint(partial(_by_tiles, sides))
     tangent = native(dx, w) + by_tiles(x, dw)
-    return native(x, w), lax.optimization_barrier(tangent)
+    return value(x, w), lax.optimization_barrier(tangent)
 
 
 def _by_tiles(sides, x, w):
