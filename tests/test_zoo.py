@@ -96,6 +96,7 @@ _VIT = {
     **{"B/16": 86_567_656, "B/32": 88_224_232, "L/16": 304_326_632},
     **{"L/32": 306_535_400, "H/14": 632_045_800},
 }
+_VQVAE = {"128": 695_491, "mnist": 40_169}
 
 CASES = {
     "airbench": Case(_image(32, 32, 3), {"94": 1_971_352}),
@@ -132,6 +133,11 @@ CASES = {
         _VIT | {"cifar": 6_268_810},
         published=_at(_image(224, 224, 3), _VIT),
     ),
+    "vqvae": Case(
+        _image(8, 8, 1),
+        _VQVAE,
+        published={"128": _image(32, 32, 3), "mnist": _image(28, 28, 1)},
+    ),
 }
 NAMES = lookup.names("models")
 BATCH = 4
@@ -148,7 +154,8 @@ def _debug(name, **overrides):
 @functools.cache
 def _variables(name):
     init = jax.jit(functools.partial(_debug(name).init, train=False))
-    return init(jax.random.key(0), *CASES[name].inputs(BATCH))
+    variables = init(jax.random.key(0), *CASES[name].inputs(BATCH))
+    return {name: tree for name, tree in variables.items() if name != "losses"}
 
 
 def _apply(model, variables, inputs, *, train, seed=0):
@@ -163,15 +170,23 @@ def _apply(model, variables, inputs, *, train, seed=0):
 
 
 def _loss(model, variables, inputs):
-    """Mean squared distance of all outputs from fixed random numbers."""
-    outputs, model_state = _apply(model, variables, inputs, train=True)
+    """Mean squared distance of outputs from fixed random numbers; and own losses."""
+    outputs, model_state = model.apply(
+        variables,
+        *inputs,
+        train=True,
+        rngs={"dropout": jax.random.key(0)},
+        mutable=[*(name for name in variables if name != "params"), "losses"],
+    )
+    model_state, own = dict(model_state), model_state.get("losses", {})
+    model_state.pop("losses", None)
     leaves = jax.tree.leaves(outputs)
     keys = jax.random.split(jax.random.key(7), len(leaves))
     errors = [
         jnp.mean((leaf - jax.random.normal(key, leaf.shape)) ** 2)
         for key, leaf in zip(keys, leaves, strict=True)
     ]
-    return sum(errors), model_state
+    return sum(errors) + sum(leaf.mean() for leaf in jax.tree.leaves(own)), model_state
 
 
 @functools.cache

@@ -19,9 +19,7 @@ def exact(base: np.ndarray, int8: bool = False) -> faiss.Index:
     """Indexes every row of `base` (n, d) float32, a byte per number with `int8`."""
     size = base.shape[1]
     kind = faiss.ScalarQuantizer.QT_8bit
-    index = (
-        faiss.IndexScalarQuantizer(size, kind) if int8 else faiss.IndexFlatL2(size)
-    )
+    index = faiss.IndexScalarQuantizer(size, kind) if int8 else faiss.IndexFlatL2(size)
     index.train(base)
     index.add(base)
     return index

@@ -4,7 +4,9 @@ Batch: the input feature (b, ...) float32; mask (b,) float32, 0 for padding.
 Metrics, per example, summed over its elements: loss (the one that is asked for),
 squared_error, cross_entropy (nats; logistic outputs); with noise also identity_error,
 the squared error of leaving the corrupted input as it is; with a sparse penalty
-code_norm, the code's L1 norm. Scores: see `comparing`.
+code_norm, the code's L1 norm; and by name each loss (b,) that the model sows into the
+collection "losses", which is added to what is minimised. Scores: see `comparing`; of a
+codebook also perplexity, exp of the entropy of its entries' use.
 """
 
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from research.tasks import comparing, corruption, gradient
@@ -20,7 +23,7 @@ from research.training.state import TrainState
 
 LOSSES = ("squared_error", "cross_entropy")
 OUTPUTS = ("linear", "logistic")
-SCORES = comparing.SCORES
+SCORES = ("perplexity", *comparing.SCORES)
 # Folded into the seed for the noise of evaluations: that of no training step.
 _EVALUATION = 0x7FFF_FFFF
 
@@ -45,7 +48,8 @@ class Reconstruction(Task):
         variables = self.model.init(
             jax.random.key(seed), batch[self.input], train=False
         )
-        model_state = {k: v for k, v in variables.items() if k != "params"}
+        kept = set(variables) - {"params", "losses"}
+        model_state = {name: variables[name] for name in kept}
         return gradient.init_state(
             variables["params"], model_state, self.tx, seed, self.options
         )
@@ -59,18 +63,19 @@ class Reconstruction(Task):
         """Measures a batch with the averaged parameters; noise is the same always."""
         x = batch[self.input]
         seen = self._corrupted(state, x)
-        raw, code = self._apply(state, seen)
-        return self._metrics(raw, code, x, seen, batch["mask"])
+        raw, code, losses = self._apply(state, seen)
+        return self._metrics(raw, code, losses, x, seen, batch["mask"])
 
     def predict(self, state: TrainState, batch) -> dict[str, jax.Array]:
         """Reconstructs what it is given.
 
         Returns:
           reconstruction (b, ...); code (b, d); error (b,), the loss of each example;
-          with noise also corrupted (b, ...) and denoised (b, ...), its reconstruction.
+          with noise also corrupted (b, ...) and denoised (b, ...), its reconstruction;
+          of a codebook indices (b, m), the entries that a code consists of.
         """
         x = batch[self.input]
-        raw, code = self._apply(state, x)
+        raw, code, _ = self._apply(state, x)
         predicted = {
             "reconstruction": self._squashed(raw),
             "code": code,
@@ -80,13 +85,25 @@ class Reconstruction(Task):
             seen = self._corrupted(state, x)
             denoised = self._squashed(self._apply(state, seen)[0])
             predicted |= {"corrupted": seen, "denoised": denoised}
+        if hasattr(self.model, "indices"):
+            variables = self._variables(state)
+            predicted["indices"] = self.model.apply(variables, code, method="indices")
         return predicted
 
     def decode(self, state: TrainState, code, shape: tuple[int, ...]) -> jax.Array:
         """Decodes codes (n, d) to examples (n, *shape)."""
-        variables = {"params": state.eval_params(), **state.model_state}
-        raw = self.model.apply(variables, code, shape, train=False, method="decode")
+        raw = self.model.apply(
+            self._variables(state), code, shape, train=False, method="decode"
+        )
         return self._squashed(raw)
+
+    def score(self, predictions, examples) -> dict[str, float]:
+        """Measures how evenly a codebook is used, from 1 to the number of entries."""
+        if "indices" not in predictions:
+            return {}
+        share = np.bincount(predictions["indices"].ravel())
+        share = share[share > 0] / share.sum()
+        return {"perplexity": float(np.exp(-(share * np.log(share)).sum()))}
 
     def compare(self, measured, others) -> dict[str, float]:
         """Measures baselines and anomalies; see `Task.compare` and `comparing`."""
@@ -96,9 +113,18 @@ class Reconstruction(Task):
         key = jax.random.fold_in(jax.random.key(state.seed), _EVALUATION)
         return corruption.corrupt(x, self.noise, self.noise_level, key)
 
+    def _variables(self, state):
+        return {"params": state.eval_params(), **state.model_state}
+
     def _apply(self, state, x):
-        variables = {"params": state.eval_params(), **state.model_state}
-        return self.model.apply(variables, x, train=False, method=_outputs_and_code)
+        (raw, code), sown = self.model.apply(
+            self._variables(state),
+            x,
+            train=False,
+            method=_outputs_and_code,
+            mutable=["losses"],
+        )
+        return raw, code, sown.get("losses", {})
 
     def _loss(self, params, model_state, batch, rng):
         x = batch[self.input]
@@ -110,9 +136,11 @@ class Reconstruction(Task):
             train=True,
             method=_outputs_and_code,
             rngs={"dropout": key},
-            mutable=list(model_state),
+            mutable=[*model_state, "losses"],
         )
-        return self._metrics(raw, code, x, seen, batch["mask"]), model_state
+        losses = model_state.pop("losses", {})
+        metrics = self._metrics(raw, code, losses, x, seen, batch["mask"])
+        return metrics, model_state
 
     def _squashed(self, raw):
         return jax.nn.sigmoid(raw) if self.output == "logistic" else raw
@@ -125,14 +153,17 @@ class Reconstruction(Task):
             errors["cross_entropy"] = _sum(jax.nn.softplus(raw) - x * raw)
         return {"loss": errors[self.loss], **errors}
 
-    def _metrics(self, raw, code, x, seen, mask) -> gradient.Metrics:
+    def _metrics(self, raw, code, losses, x, seen, mask) -> gradient.Metrics:
         errors = self._errors(raw, x)
+        objective = errors["loss"] + sum(losses.values())
         if self.noise != "none":
             errors["identity_error"] = _sum((seen - x) ** 2)
         sparse = not (isinstance(self.sparsity, float) and self.sparsity == 0)
         if sparse:
             errors["code_norm"] = _sum(jnp.abs(code))
-            errors["objective"] = errors["loss"] + self.sparsity * errors["code_norm"]
+            objective = objective + self.sparsity * errors["code_norm"]
+        if sparse or losses:
+            errors |= {**losses, "objective": objective}
         return {k: ((v * mask).sum(), mask.sum()) for k, v in errors.items()}
 
 

@@ -1,4 +1,4 @@
-"""Searches against distances by numpy, small codes, and the invariants of inverted files."""
+"""Searches against distances by numpy, small codes, invariants of inverted files."""
 
 import numpy as np
 import pytest
