@@ -22,8 +22,9 @@ def test_both_sides_have_the_same_parameters(name):
     from scripts.peers import networks
 
     item = work.WORK[name]
+    classifies = item.task == "classification"
     model = lookup.module("models", item.model).build(
-        item.variant, num_classes=item.classes
+        item.variant, **({"num_classes": item.classes} if classifies else {})
     )
     height, width, channels = item.image
     sides = (32, 32) if item.model == "lenet" else (height, width)
@@ -35,8 +36,9 @@ def test_both_sides_have_the_same_parameters(name):
     with torch.device("meta"):
         theirs = getattr(networks, name)()
         assert sum(p.numel() for p in theirs.parameters()) == ours
-        logits = theirs(torch.zeros(2, channels, height, width))
-    assert logits.shape == (2, item.classes)
+        image = torch.zeros(2, channels, height, width)
+        outputs = theirs(image) if classifies else theirs.loss(image)
+    assert outputs.shape == ((2, item.classes) if classifies else ())
 
 
 @pytest.mark.parametrize("hoisted", [False, True])

@@ -24,6 +24,66 @@ def mlp() -> nn.Module:
     )
 
 
+class _Autoencoder(nn.Module):
+    """Codes and outputs; the loss is the cross-entropy summed over an image."""
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module):
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+
+    def loss(self, image):
+        logits = self.decoder(self.encoder(image)).view_as(image)
+        return _cross_entropy(logits, image)
+
+
+def _cross_entropy(logits, image):
+    total = functional.binary_cross_entropy_with_logits(logits, image, reduction="sum")
+    return total / len(image)
+
+
+def autoencoder() -> nn.Module:
+    """Builds our autoencoder/64: 101,200 parameters."""
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 64))
+    return _Autoencoder(encoder, nn.Linear(64, 784))
+
+
+def conv_autoencoder() -> nn.Module:
+    """Builds our autoencoder/conv-64: 211,905 parameters."""
+    encoder = nn.Sequential(
+        *(nn.Conv2d(1, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU()),
+        *(nn.Flatten(), nn.Linear(32 * 7 * 7, 64)),
+    )
+    decoder = nn.Sequential(
+        *(nn.Linear(64, 32 * 7 * 7), nn.ReLU(), nn.Unflatten(1, (32, 7, 7))),
+        *(nn.Upsample(scale_factor=2), nn.Conv2d(32, 16, 3, padding=1), nn.ReLU()),
+        *(nn.Upsample(scale_factor=2), nn.Conv2d(16, 1, 3, padding=1)),
+    )
+    return _Autoencoder(encoder, decoder)
+
+
+class _VAE(nn.Module):
+    """What pytorch/examples/vae trains: 784-400-20, its loss per image."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.output = nn.Linear(784, 400), nn.Linear(400, 784)
+        self.mean, self.log_variance = nn.Linear(400, 20), nn.Linear(400, 20)
+        self.from_code = nn.Linear(20, 400)
+
+    def loss(self, image):
+        hidden = functional.relu(self.hidden(image.flatten(1)))
+        mean, log_variance = self.mean(hidden), self.log_variance(hidden)
+        code = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
+        logits = self.output(functional.relu(self.from_code(code)))
+        kl = 0.5 * (mean**2 + log_variance.exp() - log_variance - 1).sum() / len(image)
+        return _cross_entropy(logits.view_as(image), image) + kl
+
+
+def vae() -> nn.Module:
+    """Builds our vae/400-20: 652,824 parameters."""
+    return _VAE()
+
+
 def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
 

@@ -30,7 +30,13 @@ def _config(item: work.Work, steps: int, kernels: str = "auto"):
         count=work.EXAMPLES,
     )
     config.data.pad = 2 if item.model == "lenet" else 0
-    config.data.mean, config.data.std = (0.5,), (0.25,)
+    if item.task == "classification":
+        config.data.mean, config.data.std = (0.5,), (0.25,)
+    else:
+        config.task.name = item.task
+        config.checkpoint.metric, config.checkpoint.mode = "validation/loss", "min"
+    if item.task == "reconstruction":
+        config.task.loss, config.task.output = "cross_entropy", "logistic"
     config.data.batch_size = item.batch
     config.optimizer.name = item.optimizer
     config.optimizer.learning_rate = item.rate

@@ -36,12 +36,16 @@ def _training(net, item: work.Work, feed, fused: bool, compiled: bool):
         optimizer = torch.optim.AdamW(
             net.parameters(), weight_decay=work.DECAY, **options
         )
+    elif item.optimizer == "adam":
+        optimizer = torch.optim.Adam(net.parameters(), **options)
     else:
         optimizer = torch.optim.SGD(net.parameters(), momentum=work.MOMENTUM, **options)
     loss_of = torch.nn.CrossEntropyLoss()
 
     def objective(image, label):
-        return loss_of(net(image), label)
+        if item.task == "classification":
+            return loss_of(net(image), label)
+        return net.loss(image)
 
     if compiled:
         objective = torch.compile(objective, fullgraph=True)

@@ -14,7 +14,8 @@ class Work:
       steps: per turn of the benchmark.
       image: shape of one example.
       classes: number of labels.
-      optimizer: name in our configs: "momentum" or "adamw".
+      task: file in research/tasks of a training step on images.
+      optimizer: name in our configs: "momentum", "adam" or "adamw".
       rate: learning rate.
       train: a training step; otherwise logits only.
       loop: the loop and PyTorch's DataLoader, on MNIST-sized data, compete as well.
@@ -28,6 +29,7 @@ class Work:
     steps: int
     image: tuple[int, int, int] = (224, 224, 3)
     classes: int = 1000
+    task: str = "classification"
     optimizer: str = "momentum"
     rate: float = 0.01
     train: bool = True
@@ -52,11 +54,17 @@ class Work:
 PLAIN = ("eager", "compiled")
 
 _MNIST = dict(image=(28, 28, 1), classes=10, loop=True)
+_CODES = dict(optimizer="adam", rate=1e-3, **_MNIST)
 
 # Named <builder in networks.py>[_<what differs>].
 WORK = {
     "lenet": Work("lenet", "modern", 64, 300, **_MNIST),
     "mlp": Work("mlp", "512-512", 128, 300, **_MNIST),
+    "autoencoder": Work("autoencoder", "64", 128, 300, task="reconstruction", **_CODES),
+    "conv_autoencoder": Work(
+        "autoencoder", "conv-64", 128, 50, task="reconstruction", **_CODES
+    ),
+    "vae": Work("vae", "400-20", 128, 200, task="variational", **_CODES),
     "resnet20": Work("resnet", "20", 128, 3, (32, 32, 3), 10),
     "resnet50": Work("resnet", "50", 16, 1),
     "resnet50_predict1": Work("resnet", "50", 1, 10, train=False),
