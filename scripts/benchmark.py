@@ -19,9 +19,9 @@ Contenders, each in a process of its own that waits while the others run, in tur
   hoisted    eager, what a decoder's loop need not do moved out of it (bahdanau)
   transformers   its `generate`, greedy (gpt2_generate1, gpt2_generate8)
 Same model, batch, optimizer (SGD with momentum; AdamW for vit and gpt, Adam for
-bahdanau and the autoencoders, plain SGD for lstm_ptb), float32 and threads. A ratio is the median over the
-rounds of the two speeds in one round: read ratios, not times. "of CPU" is the ratio of
-processor time, which other programs disturb less.
+bahdanau and the autoencoders, plain SGD for lstm_ptb), float32 and threads. A ratio is
+the median over the rounds of the two speeds in one round: read ratios, not times. "of
+CPU" is the ratio of processor time, which other programs disturb less.
 """
 
 import sys
