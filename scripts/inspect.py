@@ -1,4 +1,4 @@
-"""Says what a training run will take, before it starts.
+"""Says what a training run will take, before it starts; or which one to start.
 
   python scripts/inspect.py --config=configs/lenet_mnist.py [--config.key=value …]
   … --json                the same as one JSON object, last line
@@ -8,6 +8,10 @@
 Data (present, or how to get it), length of the run, parameters per module, operations
 per step, bytes of state and checkpoint, compiled peak memory, and the fields that the
 config's model, task and data take.
+
+  python scripts/inspect.py --choose                    inputs and tasks that are known
+  python scripts/inspect.py --choose --input=images --task=classification \
+    --examples=5000 --device=cpu                        what fits, in order, and why
 """
 
 import sys
@@ -27,8 +31,16 @@ def main(argv: list[str]) -> None:
     parser = app.parser(__doc__)
     parser.add_argument("--json", action="store_true", help="JSON as the last line")
     parser.add_argument("--augmented", help="PNG to write: what augmentation does")
+    parser.add_argument("--choose", action="store_true", help="the guide")
+    parser.add_argument("--input", help="of --choose: what an example is")
+    parser.add_argument("--task", help="of --choose: what is wanted")
+    parser.add_argument("--examples", type=int, help="of --choose: for training")
+    parser.add_argument("--device", default="gpu", help="of --choose: cpu, gpu, tpu")
     options, config_argv = app.parse(parser, argv)
     with app.one_sentence_errors():
+        if options.choose:
+            _choose(options)
+            return
         config = app.load_config(config_argv)
         facts = examine(config, config_argv)
         if options.augmented:
@@ -40,6 +52,38 @@ def main(argv: list[str]) -> None:
         print(title)
         for name, value in values.items():
             print(f"  {name:32s} {_shown(name, value)}")
+
+
+def _choose(options) -> None:
+    """Prints what fits an input and a task, with numbers and costs."""
+    from research.reproduction import guide, tables
+    from scripts import reproduce
+
+    if not options.input:
+        for each in guide.ROWS:
+            names = ", ".join(choice.name for choice in each.choices)
+            print(f"--input={each.input} --task={each.task:16s} {names or 'none'}")
+        return
+    if not options.task:
+        raise ValueError(
+            f"--input={options.input} needs --task, what is wanted; --choose alone "
+            "lists both"
+        )
+    found = guide.row(options.input, options.task)
+    entries = {entry.name: entry for entry in reproduce.entries()}
+    ranked = guide.ranked(found, options.examples, options.device)
+    for number, (choice, against) in enumerate(ranked, 1):
+        print(f"{number}. {choice.name}: configs/{choice.config}.py")
+        print(f"   {choice.reason}")
+        if against:
+            print(f"   but {against}")
+        if entry := entries.get(choice.config):
+            print(f"   published {tables.published(entry.claim)}")
+            print(f"   reached   {entry.verdict.reached}: {entry.verdict.words}")
+            claim = entry.claim
+            print(f"   cost      {claim.wall_time} a seed on {claim.hardware}")
+    if found.baseline:
+        print(f"Before any network: {found.baseline}")
 
 
 def examine(config, config_argv: list[str]) -> dict[str, dict]:

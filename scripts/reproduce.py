@@ -63,7 +63,8 @@ def main(argv: list[str]) -> None:
             _reproduce(options, config_argv, root)
 
 
-def _entries(root: pathlib.Path):
+def entries(root: pathlib.Path = app.ROOT):
+    """Reads the claim of every config, and its evidence under root/results."""
     from research.reproduction import audit
 
     return audit.entries(root, _configs(), base.get_config().to_dict())
@@ -82,7 +83,7 @@ def _configs() -> dict[str, tuple[str, dict]]:
 def _list(root: pathlib.Path) -> None:
     from research.reproduction import tables
 
-    for entry in _entries(root):
+    for entry in entries(root):
         claim = entry.claim
         print(f"{entry.name}: {entry.title}")
         print(f"  published  {tables.published(claim)}")
@@ -121,7 +122,7 @@ def _data(config) -> str:
 def _check(root: pathlib.Path) -> bool:
     from research.reproduction import audit
 
-    made = _entries(root)
+    made = entries(root)
     found = audit.problems(root, made)
     for sentence in found:
         print(sentence)
@@ -136,7 +137,7 @@ def _check(root: pathlib.Path) -> bool:
 def _write(root: pathlib.Path) -> None:
     from research.reproduction import audit
 
-    for file in audit.write(root, _entries(root)):
+    for file in audit.write(root, entries(root)):
         print(f"wrote {file}")
 
 
@@ -250,7 +251,7 @@ def _reproduce(options, config_argv, root: pathlib.Path) -> None:
     print(f"{'rehearsal' if rehearsal else 'verdict'}: {verdict.words}")
     print(f"evidence: {file}")
     if not rehearsal:
-        for page in audit.write(root, _entries(root)):
+        for page in audit.write(root, entries(root)):
             print(f"wrote {page}")
 
 

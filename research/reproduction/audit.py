@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ml_collections import ConfigDict
 
-from research.reproduction import claims, evidence, matching, tables
+from research.reproduction import claims, evidence, guide, matching, tables
 from research.training import settings
 
 
@@ -143,7 +143,9 @@ def _generated(root: pathlib.Path, made: Sequence[tables.Entry]):
     yield root / "RESULTS.md", tables.results(made)
     page = root / "README.md"
     if page.exists():
-        yield page, tables.replace(_read(page), tables.readme(made))
+        text = tables.replace(_read(page), tables.readme(made))
+        # The guide may be missing: a project of one's own has no need of it.
+        yield page, text and (tables.replace(text, guide.readme(made)) or text)
 
 
 def _of_page(root: pathlib.Path, file: pathlib.Path, text: str | None) -> list[str]:

@@ -64,7 +64,7 @@ def results(entries: Sequence[Entry]) -> str:
         for entry in ordered
     ]
     head = ("experiment", "published", "reached", "verdict")
-    parts = [_PREFACE, _table(head, rows)]
+    parts = [_PREFACE, table(head, rows)]
     parts += [_details(entry) for entry in ordered]
     return "\n".join(parts)
 
@@ -83,15 +83,16 @@ def readme(entries: Sequence[Entry]) -> str:
         for entry in _ordered(entries)
     ]
     head = ("experiment", "published", "reached", "verdict")
-    return f"{BEGIN}\n{_table(head, rows)}{END}"
+    return f"{BEGIN}\n{table(head, rows)}{END}"
 
 
-def replace(text: str, table: str) -> str | None:
-    """Puts the table between the markers of a text; None where it has none."""
-    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+def replace(text: str, part: str) -> str | None:
+    """Puts a part, its markers around it, in the place of the old; None without one."""
+    begin, *_, end = part.splitlines()
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not pattern.search(text):
         return None
-    return pattern.sub(lambda match: table, text, count=1)
+    return pattern.sub(lambda match: part, text, count=1)
 
 
 def published(claim: claims.Claim) -> str:
@@ -106,7 +107,8 @@ def _ordered(entries: Sequence[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda entry: (not entry.seeds, entry.name))
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Writes a table in Markdown."""
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [f"| {' | '.join(cells)} |" for cells in rows]
     return "\n".join(lines) + "\n"
@@ -157,7 +159,7 @@ def _seeds(entry: Entry) -> str:
         *("seed", metric, validation.replace("/", " "), "best step"),
         *("training time", "hardware", "commit"),
     )
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _commit(start: dict) -> str:
