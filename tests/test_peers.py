@@ -110,6 +110,22 @@ def test_both_sides_have_the_same_gpt(name):
         assert theirs(token, token).shape == ()
 
 
+def test_both_sides_have_the_same_bert():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from scripts.peers import bert
+
+    item = work.WORK["bert_predict1"]
+    model = lookup.module("models", item.model).build(item.variant)
+    token = jnp.asarray(bert.batch(item))
+    variables = jax.eval_shape(
+        lambda x: model.init(jax.random.key(0), x, train=False), token
+    )
+    ours = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    with torch.device("meta"):
+        theirs = bert.network(item)
+        assert sum(p.numel() for p in theirs.parameters()) == ours == 109_482_240
+
+
 def test_the_first_contender_is_ours():
     for item in work.WORK.values():
         assert item.contenders[0] in ("loop", "step")

@@ -20,7 +20,7 @@ class Work:
       train: a training step; otherwise logits only.
       loop: the loop and PyTorch's DataLoader, on MNIST-sized data, compete as well.
       pairs: tokens of a source and a target, instead of an image; see translation.py.
-      window: tokens of a text, instead of an image; see language.py and gpt.py.
+      window: tokens of a text, instead of an image; see language.py, bert.py, gpt.py.
     """
 
     model: str
@@ -73,6 +73,9 @@ WORK = {
     "vit_s16_predict8": Work("vit", "S/16", 8, 2, train=False),
     "bahdanau": Work("seq2seq", "bahdanau", 128, 1, classes=5_893, pairs=(20, 20)),
     "lstm_ptb": Work("rnn", "ptb_medium", 20, 5, classes=10_000, rate=1.0, window=35),
+    "bert_predict1": Work(
+        "bert", "base", 1, 5, classes=30_522, window=128, train=False
+    ),
     "gpt_char": Work("gpt", "char-cpu", 12, 40, classes=65, rate=1e-3, window=64),
     "gpt2": Work("gpt", "124M", 4, 1, classes=50_257, rate=6e-4, window=256),
     "gpt2_generate1": Work("gpt", "124M", 1, 1, classes=50_257, window=64, train=False),
