@@ -5,7 +5,8 @@
   python scripts/benchmark.py --models=resnet50,resnet50_predict8,vit_s16,resnet20
   python scripts/benchmark.py --models=autoencoder,conv_autoencoder,vae
   python scripts/benchmark.py --models=lenet --rounds=7 --json
-  python scripts/benchmark.py --models=lstm_ptb,bahdanau,gpt_char,gpt2,gpt2_generate1,bert_predict1
+  python scripts/benchmark.py --models=lstm_ptb,bahdanau,gpt_char,bert_predict1
+  python scripts/benchmark.py --models=gpt2,gpt2_generate1
 
 Contenders, each in a process of its own that waits while the others run, in turns:
   loop       our whole training loop: data, metrics, log, a checkpoint every 100 steps
