@@ -22,6 +22,7 @@ Differences from the paper: dropout and the initial scale follow nanoGPT, for th
 does not give them.
 """
 
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -138,26 +139,22 @@ class GPT(nn.Module):
         norm = layers.layer_norm(
             self.kernels, epsilon=self.norm_epsilon, use_bias=self.bias, **shared
         )
-
-        def dense(scale: float):
-            return layers.dense(
-                self.kernels,
-                kernel_init=nn.initializers.normal(0.02 * scale),
-                use_bias=self.bias,
-                **shared,
-            )
-
-        def embed(count: int, name: str):
-            init = nn.initializers.normal(0.02)
-            fields = dict(features=self.width, embedding_init=init, **shared)
-            return layers.embed(self.kernels, **fields)(count, name=name)
-
-        embedding = embed(self.vocab_size, "token_embedding")
+        normal = nn.initializers.normal
+        dense = partial(
+            layers.dense(self.kernels, use_bias=self.bias, **shared),
+            kernel_init=normal(0.02),
+        )
+        # Section 2.3: 1 / sqrt(N) for N residual layers, two in a block.
+        scaled = partial(dense, kernel_init=normal(0.02 * (2 * self.depth) ** -0.5))
+        embed = layers.embed(
+            self.kernels, features=self.width, embedding_init=normal(0.02), **shared
+        )
+        embedding = embed(self.vocab_size, name="token_embedding")
         position = jnp.arange(token.shape[1])[None]
         if carry is not None or mask is not None:
             first = None if carry is None else carry[0]
             position = layers.token_positions(*token.shape, mask, first)
-        z = embedding(token) + embed(self.context, "position_embedding")(position)
+        z = embedding(token) + embed(self.context, name="position_embedding")(position)
         z = layers.Dropout(self.dropout, deterministic=not train)(z)
         caches = []
         for i in range(self.depth):
@@ -166,19 +163,15 @@ class GPT(nn.Module):
                 self.mlp_dim,
                 self.dropout,
                 norm=norm,
-                dense=dense(1.0),
-                dense_out=dense((2 * self.depth) ** -0.5),
+                dense=dense,
+                dense_out=scaled,
                 kernels=self.kernels,
                 name=f"block{i + 1}",
             )(z, None if carry is None else carry[i], mask=mask, train=train)
             caches.append(cache)
         z = norm(name="norm")(z)
-        if self.tied:
-            logits = embedding.attend(z)
-        else:
-            head = dense(1.0)(self.vocab_size, use_bias=False, name="head")
-            logits = head(z)
-        logits = logits.astype(jnp.float32)
+        head = dense(self.vocab_size, use_bias=False, name="head")
+        logits = (embedding.attend if self.tied else head)(z).astype(jnp.float32)
         return logits if carry is None else (logits, tuple(caches))
 
     def initial_carry(

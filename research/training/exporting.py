@@ -37,19 +37,8 @@ def write(opened, folder: pathlib.Path, platforms: tuple[str, ...]) -> dict:
       ValueError: an unknown platform, a folder that is in use, or a task whose
         predictions need more than one feature.
     """
-    for platform in platforms:
-        if platform not in PLATFORMS:
-            raise ValueError(
-                f"unknown platform {platform!r}; use some of {', '.join(PLATFORMS)}"
-            )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder} is in use; choose a folder that does not exist")
     experiment = opened.programs.experiment
-    if not hasattr(experiment.task, "input"):
-        raise ValueError(
-            f"export writes networks that read one feature, such as classifiers, got "
-            f"the task {experiment.config.task.name!r}; use scripts/predict.py"
-        )
+    _check(experiment, folder, platforms)
     state = opened.state.replace(opt_state=None, seed=None, step=None)
     leaves, tree = jax.tree.flatten(state)
     names = [name for name, _ in states.named_leaves(state)]
@@ -86,6 +75,21 @@ def write(opened, folder: pathlib.Path, platforms: tuple[str, ...]) -> dict:
     arrays = {name: np.asarray(x) for name, x in zip(names, leaves, strict=True)}
     _write_all(folder, program.serialize(), arrays, about)
     return about
+
+
+def _check(experiment, folder: pathlib.Path, platforms: tuple[str, ...]) -> None:
+    for platform in platforms:
+        if platform not in PLATFORMS:
+            raise ValueError(
+                f"unknown platform {platform!r}; use some of {', '.join(PLATFORMS)}"
+            )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} is in use; choose a folder that does not exist")
+    if not hasattr(experiment.task, "input"):
+        raise ValueError(
+            f"export writes networks that read one feature, such as classifiers, got "
+            f"the task {experiment.config.task.name!r}; use scripts/predict.py"
+        )
 
 
 def _sized(shapes: dict) -> dict:
