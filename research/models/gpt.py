@@ -152,8 +152,7 @@ class GPT(nn.Module):
         embedding = embed(self.vocab_size, name="token_embedding")
         position = jnp.arange(token.shape[1])[None]
         if carry is not None or mask is not None:
-            first = None if carry is None else carry[0]
-            position = layers.token_positions(*token.shape, mask, first)
+            position = layers.token_positions(*token.shape, mask, carry and carry[0])
         z = embedding(token) + embed(self.context, name="position_embedding")(position)
         z = layers.Dropout(self.dropout, deterministic=not train)(z)
         caches = []
