@@ -2,7 +2,8 @@
 
 Paper: Zeng et al. 2023, https://arxiv.org/abs/2205.13504, Table 2: MSE 0.405, MAE
 0.416.
-python scripts/train.py --config=configs/dlinear_etth1_192.py --config.data.path=ETTh1.csv
+python scripts/train.py --config=configs/dlinear_etth1_192.py \
+  --config.data.path=ETTh1.csv
 Hardware: 2 CPU cores, minutes. Expected: test/mse 0.405 +- 0.010.
 Differences: those of configs/dlinear_etth1.py.
 """

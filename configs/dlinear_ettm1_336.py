@@ -2,7 +2,8 @@
 
 Paper: Zeng et al. 2023, https://arxiv.org/abs/2205.13504, Table 2: MSE 0.369, MAE
 0.386.
-python scripts/train.py --config=configs/dlinear_ettm1_336.py --config.data.path=ETTm1.csv
+python scripts/train.py --config=configs/dlinear_ettm1_336.py \
+  --config.data.path=ETTm1.csv
 Hardware: 2 CPU cores, minutes. Expected: test/mse 0.369 +- 0.010.
 Differences: those of configs/dlinear_ettm1.py.
 """
