@@ -14,12 +14,12 @@ commit 0c11366 (look-back 336), and the same with a look-back of 96.
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from einops import rearrange
 from jaxtyping import Array, Float
 
 from research.models import layers
+from research.models.layers import series
 
 KINDS = ("decomposition", "normalisation")
 # Parameters for a horizon of 96: DLinear 2 (336 + 1) 96, NLinear (336 + 1) 96.
@@ -27,7 +27,7 @@ VARIANTS = {
     "dlinear": dict(kind="decomposition", length=336),  # 64,704
     "nlinear": dict(kind="normalisation", length=336),  # 32,352
     "dlinear-96": dict(kind="decomposition", length=96),  # 18,624
-    "debug": dict(kind="decomposition", length=12, horizon=4, kernel=5),
+    "debug": dict(kind="decomposition", length=12, horizon=4, average=5),
 }
 
 
@@ -38,7 +38,7 @@ class DLinear(nn.Module):
       length: steps that are read; follows the data.
       horizon: steps that are forecast; follows the data.
       kind: "decomposition" (DLinear) or "normalisation" (NLinear).
-      kernel: steps of the moving average, odd.
+      average: steps of the moving average, odd.
       outputs: q, numbers per step and channel: 1, or one for each quantile.
       dtype: of the computation; forecasts are float32 always.
       param_dtype: of the parameters.
@@ -48,7 +48,7 @@ class DLinear(nn.Module):
     length: int = 336
     horizon: int = 96
     kind: str = "decomposition"
-    kernel: int = 25
+    average: int = 25
     outputs: int = 1
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
@@ -65,19 +65,15 @@ class DLinear(nn.Module):
             last = x[:, :, -1:]
             y = self._linear("linear")(x - last)
             return self._split(y) + last[..., None].swapaxes(1, 2)
-        trend = moving_average(x, self.kernel)
+        trend = moving_average(x, self.average)
         return self._split(
             self._linear("seasonal")(x - trend) + self._linear("trend")(trend)
         )
 
     def _linear(self, name: str) -> nn.Module:
-        """Draws weights and biases from U(+-1/sqrt(t)), as PyTorch does."""
-        init = symmetric(self.length**-0.5)
         fields = dict(dtype=self.dtype, param_dtype=self.param_dtype)
-        fields |= dict(kernel_init=init, bias_init=init)
-        return layers.dense(self.kernels, **fields)(
-            self.horizon * self.outputs, name=name
-        )
+        dense = series.linear(self.kernels, self.length, **fields)
+        return dense(self.horizon * self.outputs, name=name)
 
     def _split(self, y: Float[Array, "b c n"]) -> Float[Array, "b h c q"]:
         y = rearrange(y, "b c (h q) -> b h c q", q=self.outputs)
@@ -95,26 +91,17 @@ def moving_average(x: Float[Array, "b c t"], kernel: int) -> Float[Array, "b c t
     return total / kernel
 
 
-def symmetric(limit: float):
-    """Returns an initialiser that draws from the uniform distribution +- limit."""
-
-    def init(key, shape, dtype=jnp.float32):
-        return jax.random.uniform(key, shape, dtype, -limit, limit)
-
-    return init
-
-
 def build(variant: str, **overrides: Any) -> DLinear:
     """Builds a variant of VARIANTS, with any field of `DLinear` overridden.
 
     Raises:
-      ValueError: the variant, a field or the kind is unknown, or the kernel is even.
+      ValueError: the variant, a field or the kind is unknown, or the average is even.
     """
     model = layers.build(DLinear, VARIANTS, variant, overrides)
     layers.check_choice("kind", model.kind, KINDS)
-    if model.kernel < 1 or model.kernel % 2 == 0:
+    if model.average < 1 or model.average % 2 == 0:
         raise ValueError(
-            f"the moving average needs an odd kernel of 1 or more, got {model.kernel}; "
+            f"the moving average needs an odd number of steps, got {model.average}; "
             "the paper's is 25"
         )
     return model
