@@ -207,6 +207,16 @@ def use_synthetic_pairs(config: ConfigDict, **fields) -> None:
     _use(config, "synthetic_pairs", (*kept, "source_length", "target_length"), fields)
 
 
+def use_synthetic_time_series(config: ConfigDict, **fields) -> None:
+    """Replaces a series by a learnable synthetic one, in place.
+
+    Args:
+      config: an experiment's config.
+      **fields: of research/data/synthetic_time_series.py, where they differ.
+    """
+    _use(config, "synthetic_time_series", ("length", "horizon", "calendar"), fields)
+
+
 def _use(config: ConfigDict, name: str, kept: tuple[str, ...], fields) -> None:
     """Replaces the data, keeping the fields in `kept` as far as the config has them."""
     old = {key: config.data[key] for key in kept if key in config.data}

@@ -70,10 +70,14 @@ _BERT = {
     **{"medium": 41_373_184, "base": 109_482_240, "base-cased": 108_310_272},
     **{"large": 335_141_888},
 }
+_DLINEAR = {"dlinear": 64_704, "nlinear": 32_352, "dlinear-96": 18_624}
 _GPT = {
     **{"124M": 124_439_808, "355M": 354_823_168, "774M": 774_030_080},
     **{"1558M": 1_557_611_200, "char": 10_745_088, "char-cpu": 804_096},
 }
+_ITRANSFORMER = {"128": 224_224, "256": 841_568, "512": 3_255_904}
+_PATCHTST_336 = {"small-42": 81_728, "42": 921_184}
+_PATCHTST_512 = {"small-64": 115_872, "64": 1_194_336}
 _RNN_OF_TOKENS = {
     **{"ptb_small": 4_651_600, "ptb_medium": 19_775_200, "ptb_large": 66_022_000},
     **{"awd": 24_221_600, "shakespeare": 3_318_401},
@@ -112,10 +116,27 @@ CASES = {
     ),
     "bert": Case(_tokens(64, 6), _BERT),
     "cnn": Case(_image(28, 28, 1), {"32-64-128": 1_199_882}),
+    "dlinear": Case(
+        _image(12, 3),
+        _DLINEAR,
+        published=_at(_image(336, 7), ("dlinear", "nlinear"))
+        | _at(_image(96, 7), ("dlinear-96",)),
+    ),
     "gpt": Case(_tokens(11, 6), _GPT),
+    "itransformer": Case(
+        _image(12, 3),
+        _ITRANSFORMER,
+        published=_at(_image(96, 7), _ITRANSFORMER),
+    ),
     "lenet": Case(_image(32, 32, 1), {"1998": 60_000, "modern": 61_706}),
     "mlp": Case(
         _image(28, 28, 1), {"512-512": 669_706, "300": 238_510, "256-128-64": 242_762}
+    ),
+    "patchtst": Case(
+        _image(12, 3),
+        _PATCHTST_336 | _PATCHTST_512,
+        published=_at(_image(336, 7), _PATCHTST_336)
+        | _at(_image(512, 7), _PATCHTST_512),
     ),
     "resnet": Case(_image(32, 32, 3), _RESNET),
     "rnn": Case(

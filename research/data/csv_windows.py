@@ -104,16 +104,7 @@ def build(split, parts, names, *, labelled: bool, length: int, stride: int, wher
             f"split {split!r} of {where} has {len(values)} rows, fewer than a window "
             f"of {length}; bring more rows or lower config.data.length"
         )
-    train = parts["train"][0]
-    mean, std = train.mean(0), train.std(0)
-    for name, deviation, value in zip(names, std, mean, strict=True):
-        if deviation <= 1e-12 * max(1.0, abs(value)):
-            raise ValueError(
-                f"column {name!r} of {where} is constant in the training rows "
-                f"({value:g}), so that it cannot be scaled; leave it out of "
-                "config.data.columns"
-            )
-    scale = tuple(zip(names, mean.tolist(), std.tolist(), strict=True))
+    scale = scale_of(parts["train"][0], names, where)
     window = cut(values, scale, length, stride)
     touched = cut_rows(anomalous, length, stride).any(1)
     arrays = {"window": window}
@@ -127,6 +118,30 @@ def build(split, parts, names, *, labelled: bool, length: int, stride: int, wher
     return made
 
 
+def scale_of(train: np.ndarray, names: Sequence[str], where: str) -> tuple:
+    """Measures the training rows (n, c): (name, mean, standard deviation) of each.
+
+    Raises:
+      ValueError: a column is constant; `where` names the data.
+    """
+    mean, std = train.mean(0), train.std(0)
+    for name, deviation, value in zip(names, std, mean, strict=True):
+        if deviation <= 1e-12 * max(1.0, abs(value)):
+            raise ValueError(
+                f"column {name!r} of {where} is constant in the training rows "
+                f"({value:g}), so that it cannot be scaled; leave it out of "
+                "config.data.columns"
+            )
+    return tuple(zip(names, mean.tolist(), std.tolist(), strict=True))
+
+
+def scaled(values: np.ndarray, scale) -> np.ndarray:
+    """Scales rows (n, c) by (name, mean, standard deviation) of each column."""
+    mean = np.array([column[1] for column in scale])
+    std = np.array([column[2] for column in scale])
+    return (values - mean) / std
+
+
 def cut(values: np.ndarray, scale, length: int, stride: int = 1) -> np.ndarray:
     """Cuts rows (n, c) into scaled windows (w, length, c) float32.
 
@@ -136,9 +151,7 @@ def cut(values: np.ndarray, scale, length: int, stride: int = 1) -> np.ndarray:
       length: rows of a window, at most n.
       stride: rows from one window to the next.
     """
-    mean = np.array([column[1] for column in scale])
-    std = np.array([column[2] for column in scale])
-    return cut_rows((values - mean) / std, length, stride).astype(np.float32)
+    return cut_rows(scaled(values, scale), length, stride).astype(np.float32)
 
 
 def cut_rows(rows: np.ndarray, length: int, stride: int) -> np.ndarray:
@@ -158,7 +171,7 @@ def read(file: pathlib.Path, columns: Sequence[str]) -> np.ndarray:
     values = np.empty((len(cells[0]), len(columns)))
     for index, (name, column) in enumerate(zip(columns, cells, strict=True)):
         for row, cell in enumerate(column):
-            number = _number(cell)
+            number = finite(cell)
             if number is None:
                 raise ValueError(
                     f"column {name!r} of {file} must hold finite numbers, got "
@@ -169,7 +182,8 @@ def read(file: pathlib.Path, columns: Sequence[str]) -> np.ndarray:
     return values
 
 
-def _number(cell: str) -> float | None:
+def finite(cell: str) -> float | None:
+    """Reads a finite number; None where the cell holds none."""
     try:
         number = float(cell)
     except ValueError:
@@ -221,7 +235,7 @@ def _numeric(file: pathlib.Path, label: str) -> tuple[str, ...]:
         rows = csv.reader(opened)
         header, first = next(rows, []), next(rows, [])
     pairs = zip(header, first, strict=False)
-    names = tuple(n for n, c in pairs if n != label and _number(c) is not None)
+    names = tuple(n for n, c in pairs if n != label and finite(c) is not None)
     if not names:
         raise ValueError(
             f"{file} has no column that begins with a number below its name, its "
