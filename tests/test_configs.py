@@ -15,7 +15,7 @@ from scripts import app
 
 NAMES = app.config_names()
 ARGUMENTS = ("", "quick")
-NOT_IMAGES = ("text_table", "adding")  # sources that a classifier may read as well
+NOT_IMAGES = ("adding", "fsdd", "text_table")  # a classifier may read them as well
 
 
 def _leaves(config, prefix=""):

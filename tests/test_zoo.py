@@ -43,6 +43,14 @@ def _image(*shape):
     return inputs
 
 
+def _sound(length):
+    def inputs(batch):
+        generator = np.random.default_rng(0)
+        return (jnp.asarray(generator.normal(0, 0.1, (batch, length)), jnp.float32),)
+
+    return inputs
+
+
 def _tokens(vocabulary, *lengths):
     def inputs(batch):
         generator = np.random.default_rng(0)
@@ -104,6 +112,7 @@ CASES = {
         {"2014": 61_100_840},
         published={"2014": _image(224, 224, 3)},
     ),
+    "audio_cnn": Case(_sound(1_000), {"16-32-64-64": 61_690}),
     "autoencoder": Case(
         _image(8, 8, 1),
         _AUTOENCODER,

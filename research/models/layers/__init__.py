@@ -26,6 +26,8 @@ from research.models.layers.plain import (
     layer_norm,
     max_pool,
 )
+from research.models.layers.spec_augment import SpecAugment
+from research.models.layers.spectrogram import log_mel
 
 __all__ = [
     "Attention",
@@ -33,6 +35,7 @@ __all__ = [
     "Dropout",
     "Memory",
     "Rate",
+    "SpecAugment",
     "attention",
     "avg_pool",
     "batch_norm",
@@ -44,6 +47,7 @@ __all__ = [
     "empty_cache",
     "gelu",
     "layer_norm",
+    "log_mel",
     "max_pool",
     "token_positions",
 ]
