@@ -28,7 +28,7 @@ def get_config(arg: str = ""):
         paper="Thite: Digit Recognition from Sound (sound-mnist)",
         year=2018,
         link="https://github.com/adhishthite/sound-mnist",
-        table="README, step 4: 97 % of 150 recordings of three speakers, an older release",
+        table="README, step 4: 97 % of 150 recordings of an older release",
         metric="test/accuracy",
         protocol="FSDD's official test, takes 0 to 4, 300 recordings of six speakers, "
         "read once, at the checkpoint that is best on 270 held-out training recordings",

@@ -2,7 +2,7 @@
 
 Same network and training as audio_cnn_fsdd, but all 500 recordings of one speaker are
 the test, the first in alphabetical order; --config.data.held_out=NAME takes another.
-python scripts/train.py --config=configs/audio_cnn_fsdd_speakers.py \\
+python scripts/train.py --config=configs/audio_cnn_fsdd_speakers.py \
   --config.data.path=FOLDER
 (FOLDER is a copy of https://github.com/Jakobovski/free-spoken-digit-dataset.)
 Hardware: 2 CPU cores. Expected: less than on the official split, whose speakers are
