@@ -50,5 +50,5 @@ def _bands(
     widths, starts = jax.random.uniform(key, (2, batch, count, 1))
     width = jnp.floor(widths * (min(widest, size) + 1))
     start = jnp.floor(starts * (size - width + 1))
-    at = jnp.arange(size)
+    at = jnp.arange(size)[None, None]
     return ((at >= start) & (at < start + width)).any(axis=1)

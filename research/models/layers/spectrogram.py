@@ -52,7 +52,7 @@ def log_mel(
     margin = fft // 2
     x = jnp.pad(x.astype(jnp.float32), ((0, 0), (margin, margin)))
     framed = frames(x, fft, hop)
-    power = power_spectrum(framed * taper)
+    power = power_spectrum(framed * taper[None, None])
     filters = mel_filters(sample_rate, fft, mels, low, high, scale)
     energy = jnp.dot(power, filters, precision="highest")
     return 10 / np.log(10) * jnp.log(jnp.maximum(energy, _FLOOR))
