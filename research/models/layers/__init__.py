@@ -11,6 +11,7 @@ from research.models.layers.attention import (
     empty_cache,
     token_positions,
 )
+from research.models.layers.fbank import fbank
 from research.models.layers.plain import (
     Dropout,
     Rate,
@@ -45,6 +46,7 @@ __all__ = [
     "dense",
     "embed",
     "empty_cache",
+    "fbank",
     "gelu",
     "layer_norm",
     "log_mel",

@@ -124,7 +124,7 @@ def hz_to_mel(hz: Any, scale: str) -> np.ndarray:
     """Converts frequencies; scale is "slaney" or "htk"."""
     hz = np.asarray(hz, np.float64)
     if scale == "htk":
-        return 2595 * np.log10(1 + hz / 700)  # O'Shaughnessy (1987)
+        return np.asarray(2595 * np.log10(1 + hz / 700))  # O'Shaughnessy (1987)
     above = np.log(np.maximum(hz, _CORNER_HZ) / _CORNER_HZ) / _LOG_STEP
     return np.where(hz < _CORNER_HZ, hz / _LINEAR_HZ, _CORNER_HZ / _LINEAR_HZ + above)
 
@@ -133,7 +133,7 @@ def mel_to_hz(mel: Any, scale: str) -> np.ndarray:
     """Inverts `hz_to_mel`."""
     mel = np.asarray(mel, np.float64)
     if scale == "htk":
-        return 700 * (10 ** (mel / 2595) - 1)
+        return np.asarray(700 * (10 ** (mel / 2595) - 1))
     corner = _CORNER_HZ / _LINEAR_HZ
     above = _CORNER_HZ * np.exp(_LOG_STEP * np.maximum(mel - corner, 0))
     return np.where(mel < corner, mel * _LINEAR_HZ, above)
