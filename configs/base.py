@@ -59,7 +59,7 @@ def _add_experiment(config: ConfigDict) -> None:
 
 
 def _add_augment(config: ConfigDict) -> None:
-    """Adds what happens to training images, in this order; by default nothing."""
+    """Adds what happens to training examples, in this order; by default nothing."""
     config.augment = ConfigDict()
     config.augment.random_resized_crop = ()  # (least, most) share of the area, or ()
     config.augment.crop_ratio = (3 / 4, 4 / 3)  # its (least, most) width / height
@@ -76,6 +76,10 @@ def _add_augment(config: ConfigDict) -> None:
     config.augment.cutmix = 0.0  # likewise, of the area
     config.augment.mix_probability = 1.0  # share of the examples that are mixed
     config.augment.mix_switch = 0.5  # share of them by cutmix, where both are on
+
+    config.augment.shift = 0.0  # sounds: longest shift, as a share of their length
+    config.augment.gain = 0.0  # sounds: largest change of loudness, in dB
+    config.augment.noise = 0.0  # sounds: most white noise, over the sound's own RMS
 
 
 def _add_training(config: ConfigDict) -> None:

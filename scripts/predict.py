@@ -1,4 +1,4 @@
-"""Applies a network to what you give it: images, text, … as its task does.
+"""Applies a network to what you give it: images, sounds, text, … as its task does.
 
   python scripts/predict.py --workdir=runs/lenet_digits digit.png folder_of_images/
   python scripts/predict.py --weights=resnet50 photo.jpg --picture=answer.png
@@ -59,7 +59,9 @@ def _task(options, rest):
     else:
         name = run.read_config(pathlib.Path(options.workdir)).task.name
     folder = app.ROOT / "research" / "prediction"
-    known = sorted(f.stem for f in folder.glob("*.py") if f.stem != "__init__")
+    known = sorted(
+        f.stem for f in folder.glob("*.py") if "\ndef of_run(" in f.read_text("utf-8")
+    )
     if name not in known:
         raise ValueError(lookup.unknown("task that predicts", name, known))
     return importlib.import_module(f"research.prediction.{name}")

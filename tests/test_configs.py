@@ -15,7 +15,8 @@ from scripts import app
 
 NAMES = app.config_names()
 ARGUMENTS = ("", "quick")
-NOT_IMAGES = ("text_table", "adding")  # sources that a classifier may read as well
+# Sources that a classifier may read as well.
+NOT_IMAGES = ("adding", "fsdd", "speech_commands", "text_table")
 
 
 def _leaves(config, prefix=""):

@@ -43,6 +43,14 @@ def _image(*shape):
     return inputs
 
 
+def _sound(length):
+    def inputs(batch):
+        generator = np.random.default_rng(0)
+        return (jnp.asarray(generator.normal(0, 0.1, (batch, length)), jnp.float32),)
+
+    return inputs
+
+
 def _tokens(vocabulary, *lengths):
     def inputs(batch):
         generator = np.random.default_rng(0)
@@ -109,6 +117,8 @@ CASES = {
         {"2014": 61_100_840},
         published={"2014": _image(224, 224, 3)},
     ),
+    "ast": Case(_sound(3_000), {"audioset": 86_594_063, "speech_commands": 85_395_491}),
+    "audio_cnn": Case(_sound(1_000), {"16-32-64-64": 61_690}),
     "autoencoder": Case(
         _image(8, 8, 1),
         _AUTOENCODER,
@@ -129,6 +139,11 @@ CASES = {
         published=_at(_image(96, 7), _ITRANSFORMER),
     ),
     "lenet": Case(_image(32, 32, 1), {"1998": 60_000, "modern": 61_706}),
+    "m5": Case(
+        _sound(3_000),
+        {"128-128-256-512": 559_114, "tutorial": 26_915},
+        published={"tutorial": _sound(8_000)},
+    ),
     "mlp": Case(
         _image(28, 28, 1), {"512-512": 669_706, "300": 238_510, "256-128-64": 242_762}
     ),

@@ -1,4 +1,4 @@
-"""Augmentation of training images: what happens, and in which order.
+"""Augmentation of training examples: what happens to images, and in which order.
 
 1. random_resized_crop   a random part, scaled to the image's size
 2. pad_crop              a random shift
@@ -11,8 +11,9 @@
 Step 1 is drawn where pictures are decoded if they vary in size, so that it cuts from
 the whole picture; all else runs in the compiled train step on floats in [0, 1], before
 the normalisation. What lies outside or is removed takes the colour `config.data.mean`,
-which normalisation makes 0; only pad_crop has its own `pad_mode`. Every draw is a
-function of (seed, epoch, example). Evaluation sees nothing of all this.
+which normalisation makes 0; only pad_crop has its own `pad_mode`. Sounds are changed
+by `research.data.augment_sound`. Every draw is a function of (seed, epoch, example).
+Evaluation sees nothing of all this.
 """
 
 import math
@@ -30,6 +31,7 @@ from research.data import (
     augment_geometry,
     augment_mixing,
     augment_policies,
+    augment_sound,
     source,
 )
 
@@ -41,6 +43,10 @@ MAX_MAGNITUDE = augment_policies.MAX_MAGNITUDE
 
 def is_on(options) -> bool:
     """Tells whether the group `config.augment` changes anything."""
+    return augment_sound.is_on(options) or _changes_images(options)
+
+
+def _changes_images(options) -> bool:
     return bool(
         options.random_resized_crop
         or options.pad_crop
@@ -101,10 +107,12 @@ def make(
       pad: pixels that the preprocessing adds on each side before.
 
     Raises:
-      ValueError: the data has no images or labels to augment, or images too small.
+      ValueError: the data has no images, sounds or labels to augment, or images too
+        small.
     """
-    if not is_on(options):
-        return None
+    sound = augment_sound.make(options, spec) if augment_sound.is_on(options) else None
+    if not _changes_images(options):
+        return sound
     _check_spec(options, spec, pad)
     channels = spec.features["image"].shape[-1]
     fill = np.broadcast_to(np.asarray(mean, np.float32), (channels,))

@@ -40,6 +40,13 @@ def uniform(key: Key[Array, " b"], purpose: str, count: int) -> Float[Array, "b 
     return jax.vmap(lambda k: jax.random.uniform(k, (count,)))(_for(key, purpose))
 
 
+def normal(
+    key: Key[Array, " b"], purpose: str, shape: tuple[int, ...]
+) -> Float[Array, "b ..."]:
+    """Draws an array of normal numbers per example; see `uniform`."""
+    return jax.vmap(lambda k: jax.random.normal(k, shape))(_for(key, purpose))
+
+
 def beta(key: Key[Array, " b"], purpose: str, alpha: float) -> Float[Array, " b"]:
     """Draws one number in [0, 1] per example from Beta(alpha, alpha), alpha > 0."""
     return jax.vmap(lambda k: jax.random.beta(k, alpha, alpha))(_for(key, purpose))

@@ -9,6 +9,7 @@ any time.
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import hashlib
 import logging
 import math
@@ -103,7 +104,9 @@ def _open(folder: pathlib.Path, source: sources.Source) -> sources.Arrays | None
         ):
             return None
         arrays[name] = np.asarray(array)
-    return sources.Arrays(arrays, source.spec.class_names)
+    opened = sources.Arrays(arrays)
+    opened.spec = dataclasses.replace(source.spec, varies=False)
+    return opened
 
 
 def _build(source: sources.Source, folder: pathlib.Path, key: str) -> None:

@@ -7,21 +7,15 @@ Images are decoded when they are asked for, scaled keeping their aspect ratio, a
 centre is cropped, by the rules of `research.data.images`.
 """
 
-import os
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
-from research.data import cache, images, source
+from research.data import cache, class_folders, images, source
 
 _HOLDS = "one folder of images per class"
 _EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-_FOLDERS = {
-    "train": ("train",),
-    "validation": ("validation", "val", "valid"),
-    "test": ("test",),
-}
 
 
 def splits(
@@ -37,7 +31,7 @@ def splits(
     Raises:
       ValueError: two folders stand for one split.
     """
-    return tuple(_split_folders(source.require_folder(path, _HOLDS)))
+    return tuple(class_folders.split_folders(source.require_folder(path, _HOLDS)))
 
 
 def load(
@@ -67,24 +61,11 @@ def load(
       ValueError: the folder is not laid out as said, or an option is out of range.
     """
     images.check(image_size, channels, resize, interpolation)
-    folders = _split_folders(source.require_folder(path, _HOLDS))
+    folders = class_folders.split_folders(source.require_folder(path, _HOLDS))
     source.check_split(split, tuple(folders), f"image folder {path}")
-    classes = {name: _classes(folder) for name, folder in folders.items()}
-    if not classes[split]:
-        raise ValueError(
-            f"{folders[split]} must hold {_HOLDS}, got no folder; correct "
-            "config.data.path"
-        )
-    for name, found in classes.items():
-        if found != classes[split]:
-            differing = sorted(set(found) ^ set(classes[split]))
-            raise ValueError(
-                f"all splits need the same class folders, but {folders[split]} and "
-                f"{folders[name]} differ in {', '.join(differing[:5])}"
-                f"{' and more' if len(differing) > 5 else ''}; add or remove them"
-            )
+    classes = class_folders.class_names(folders, split, _HOLDS)
     rule = {"resize": resize, "interpolation": interpolation}
-    return ImageFolder(folders[split], classes[split], image_size, channels, **rule)
+    return ImageFolder(folders[split], classes, image_size, channels, **rule)
 
 
 class ImageFolder:
@@ -102,17 +83,9 @@ class ImageFolder:
         self._folder, self._channels = folder, channels
         self._resize, self._interpolation = resize, interpolation
         self._size = images.height_width(image_size)
-        self._names, labels = [], []
-        for label, class_name in enumerate(class_names):
-            names = _image_names(folder / class_name)
-            if not names:
-                raise ValueError(
-                    f"class folder {folder / class_name} holds no image "
-                    f"({', '.join(_EXTENSIONS)}); add some or remove it"
-                )
-            self._names += names
-            labels += [label] * len(names)
-        self._labels = np.array(labels, np.int32)
+        self._names, self._labels = class_folders.list_files(
+            folder, class_names, _EXTENSIONS, "image"
+        )
         self.spec = source.Spec(
             features={
                 "image": source.Feature((*self._size, channels), "uint8"),
@@ -182,35 +155,3 @@ class ImageFolder:
         files = (self.file(index) for index in range(len(self)))
         rule = (self._size, self._resize, self._interpolation)
         return cache.digest_files(files, ("image_folder", *rule, self._channels))
-
-
-def _split_folders(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Maps each split to its folder; {"train": root} where the data is not split."""
-    found = {}
-    for split, names in _FOLDERS.items():
-        # A folder that holds files directly is a class that is called so.
-        present = [n for n in names if (root / n).is_dir() and _classes(root / n)]
-        if len(present) > 1:
-            raise ValueError(
-                f"{root} must hold one folder for the {split} split, got "
-                f"{' and '.join(present)}; rename or remove one"
-            )
-        if present:
-            found[split] = root / present[0]
-    return found or {"train": root}
-
-
-def _classes(folder: pathlib.Path) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and e.name[0] != ".")
-
-
-def _image_names(folder: pathlib.Path) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(
-            e.name
-            for e in entries
-            if e.name.lower().endswith(_EXTENSIONS)
-            and e.name[0] != "."
-            and not e.is_dir()
-        )

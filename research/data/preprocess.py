@@ -1,8 +1,10 @@
-"""Turns stored pixels into what a model reads; runs inside the compiled step."""
+"""Turns stored pixels and samples into what a model reads, in the compiled step."""
 
 from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
+
+from research.data import sounds
 
 
 def make(
@@ -15,15 +17,17 @@ def make(
     """Returns preprocess(batch, seed=None) -> batch.
 
     uint8 images (b, h, w, c) become float32 (b, h + 2 pad, w + 2 pad, c),
-    (pixel / 255 - mean) / std, with black added around; other features stay as they
-    are, but for what `augment` changes. A batch without `mask` gets one that counts
+    (pixel / 255 - mean) / std, with black added around; int16 audio (b, t) becomes
+    float32 in [-1, 1); other features stay as they are, but for what `augment`
+    changes. A batch without `mask` gets one that counts
     every example.
 
     Args:
       pad: pixels added on each side.
       mean: one value, or one per channel, on the scale where white is 1.
       std: likewise, > 0.
-      augment: (batch, seed) -> batch, applied to images in [0, 1]; None for evaluation.
+      augment: (batch, seed) -> batch, applied to images in [0, 1] and to
+        audio; None for evaluation.
     """
 
     def per_channel(values):
@@ -35,6 +39,8 @@ def make(
             margins = ((0, 0), (pad, pad), (pad, pad), (0, 0))
             image = jnp.pad(batch["image"], margins).astype(jnp.float32) / 255
             batch["image"] = image
+        if "audio" in batch:
+            batch["audio"] = batch["audio"].astype(jnp.float32) / sounds.FULL_SCALE
         if augment is not None:
             batch = augment(batch, seed)
         if "image" in batch:

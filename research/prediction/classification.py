@@ -1,6 +1,7 @@
 """Names what image files show, by a run's checkpoint or by published weights.
 
-Files are PNG, JPEG, WebP or BMP; each is resized as the network's evaluation does.
+Files are PNG, JPEG, WebP or BMP; each is resized as the network's evaluation does. Of a
+run on sounds they are WAV, FLAC or Ogg, see `research.prediction.sounds`.
 """
 
 import argparse
@@ -14,47 +15,67 @@ from PIL import Image
 
 from research import weights
 from research.data import images
+from research.data import sounds as sound_files
+from research.prediction import sounds
 from research.reports import predictions
 from research.training import run as runs
 
 _BATCH = 32  # of published weights, which no config goes with
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of image classification."""
+    """Adds the options of image and sound classification."""
     parser.add_argument("--top", type=int, default=5, help="classes shown per file")
     parser.add_argument(
         "--class-names", help="file of names, where the weights have none"
     )
-    parser.add_argument("--picture", help="PNG to write: the images and their classes")
+    parser.add_argument("--picture", help="PNG to write: the inputs and their classes")
+    parser.add_argument(
+        "--hop", type=float, help="seconds between windows of a long sound"
+    )
 
 
 def of_run(opened: runs.Run, options: argparse.Namespace) -> Iterator[dict]:
     """Yields {"file", "classes": [{"class", "probability"}, …]} of each input.
 
+    The rows of a run on sounds hold more, see `research.prediction.sounds.rows`.
+
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: an option, or a file that is no image.
+      ValueError: an option, or a file that is no image or no sound.
     """
     _check(options)
     if options.class_names:
         raise ValueError("--class-names goes with --weights; a run knows its classes")
+    spec = opened.programs.experiment.spec
+    if "audio" in spec.features and spec.class_names:
+        files = _files(options.inputs, sound_files.EXTENSIONS, "sound")
+        return sounds.rows(opened, files, options)
+    if options.hop is not None:
+        raise ValueError("--hop goes with sounds, but the run reads none; leave it out")
     return _rows(run_classifier(opened), options)
 
 
 def of_weights(options: argparse.Namespace) -> Iterator[dict]:
     """Yields the rows of `of_run`, with published weights."""
     _check(options)
+    if options.hop is not None:
+        raise ValueError("--hop goes with a run on sounds; leave it out")
     classifier = published_classifier(options.weights, options.class_names)
     return _rows(classifier, options)
 
 
 def show(rows: Iterable[dict], options: argparse.Namespace) -> None:
-    """Prints a line per file."""
+    """Prints a line per file, and one per window of a long sound."""
     for row in rows:
         best = "  ".join(f"{c['class']} {c['probability']:.1%}" for c in row["classes"])
         print(f"{row['file']}: {best}")
+        for note in row.get("notes", ()):
+            print(f"  note: {note}")
+        for window in row.get("windows", ()):
+            span = f"{window['start']:.2f}-{window['stop']:.2f} s"
+            print(f"  {span}: {window['class']} {window['probability']:.1%}")
     if options.picture:
         print(f"picture: {options.picture}")
 
@@ -63,7 +84,7 @@ def _check(options) -> None:
     if options.top < 1:
         raise ValueError(f"--top must be at least 1, got {options.top}; use 5")
     if not options.inputs:
-        raise ValueError("predict needs image files or folders of them, got none")
+        raise ValueError("predict needs files or folders of them, got none")
     if options.picture and pathlib.Path(options.picture).suffix.lower() != ".png":
         raise ValueError(
             f"--picture={options.picture} must end in .png; name a PNG file"
@@ -71,7 +92,7 @@ def _check(options) -> None:
 
 
 def _rows(classifier, options) -> Iterator[dict]:
-    files, rows = _files(options.inputs), []
+    files, rows = _files(options.inputs, _SUFFIXES, "image"), []
     for file, p in zip(files, classifier(files), strict=True):
         best = np.argsort(-p, kind="stable")[: options.top]
         names = classifier.class_names
@@ -87,15 +108,18 @@ def _rows(classifier, options) -> Iterator[dict]:
         )
 
 
-def _files(inputs: list[str]) -> list[pathlib.Path]:
+def _files(
+    inputs: list[str], suffixes: tuple[str, ...], what: str
+) -> list[pathlib.Path]:
     """Lists the files, folders opened, in a stable order."""
     files = []
     for name in inputs:
         path = pathlib.Path(name)
         if path.is_dir():
-            inside = sorted(f for f in path.rglob("*") if f.suffix.lower() in _SUFFIXES)
+            inside = sorted(f for f in path.rglob("*") if f.suffix.lower() in suffixes)
             if not inside:
-                raise ValueError(f"{name} holds no image file; give PNG or JPEG files")
+                kinds = ", ".join(suffixes)
+                raise ValueError(f"{name} holds no {what} file; give {kinds} files")
             files += inside
         else:
             files.append(path)
@@ -148,7 +172,7 @@ def run_classifier(opened: runs.Run) -> Classifier:
     if "image" not in spec.features or not spec.class_names:
         raise ValueError(
             f"{opened.folder} was trained on {', '.join(spec.features)}, not on images "
-            "with classes; predict takes image files"
+            "or sounds with classes; predict takes files of those"
         )
     height, width, channels = spec.features["image"].shape
     rule = {key: data[key] for key in ("resize", "interpolation") if key in data}

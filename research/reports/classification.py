@@ -1,17 +1,19 @@
 """What is shown of a classification run: right and wrong predictions, confusions.
 
+Sounds are shown as spectrograms.
+
 `write` runs after an evaluation and needs the data; `section` draws what it left in
 the run directory and needs nothing else.
 """
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from research.data import source
 from research.metrics import confusion
-from research.reports import evaluations, figures, page, pictures
+from research.reports import evaluations, figures, page, pictures, spectrograms
 
 _RIGHT, _WRONG = 12, 24  # examples shown of each
 _MOST_CLASSES = 100  # with a confusion matrix
@@ -62,9 +64,7 @@ def write(
     for kind, indices in _choose(probability, label, predicted).items():
         file = folder / "samples" / f"{split}_{kind}.png"
         file.unlink(missing_ok=True)
-        feature = spec.features.get("image")
-        shown = feature and pictures.are_images(feature.shape, feature.dtype)
-        if shown and len(indices):
+        if len(indices) and (show := _pictures(spec)):
             rows = [
                 {
                     "example": int(i),
@@ -74,7 +74,7 @@ def write(
                 }
                 for i in indices
             ]
-            values[kind] = _write_samples(file, examples, rows)
+            values[kind] = _write_samples(file, show(examples, indices), rows)
             written[f"{split}/{kind}"] = file
     evaluations.write(folder, values)
     return written
@@ -151,9 +151,21 @@ def _choose(probability, label, predicted) -> dict[str, np.ndarray]:
     return {"right": right[even], "wrong": wrong[confident[:_WRONG]]}
 
 
-def _write_samples(file: pathlib.Path, examples, rows: list[dict]) -> list[dict]:
-    """Writes a picture of some examples; adds to each row where it is shown."""
-    images = examples.gather(np.array([row["example"] for row in rows]))["image"]
+def _pictures(spec: source.Spec) -> Callable | None:
+    """Finds (examples, indices) -> (n, h, w, c) uint8; None where nothing is shown."""
+    feature = spec.features.get("image")
+    if feature and pictures.are_images(feature.shape, feature.dtype):
+        return lambda examples, indices: examples.gather(indices)["image"]
+    if "audio" in spec.features:
+        rate = spec.sizes["sample_rate"]
+        return lambda examples, indices: np.stack(
+            [spectrograms.picture(x, rate) for x in examples.gather(indices)["audio"]]
+        )
+    return None
+
+
+def _write_samples(file: pathlib.Path, images, rows: list[dict]) -> list[dict]:
+    """Writes pictures of some examples; adds to each row where it is shown."""
     boxes = pictures.write_grid(file, images, [_caption(row) for row in rows])
     return [row | {"box": box} for row, box in zip(rows, boxes, strict=True)]
 

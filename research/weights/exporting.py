@@ -66,11 +66,11 @@ def export(
 
 
 def _sizes(model: nn.Module, tree: Mapping[str, Any], image_size) -> rules.Sizes:
-    """Tells what the network reads: images of some size, or tokens."""
+    """Tells what the network reads: images of some size, sounds, or tokens."""
     values = tree.get(_VALUES)
     if values is not None and _EMBEDDING not in tree:
         return rules.Sizes(own.fields(model), channels=values.shape[0])
-    if any(hasattr(model, name) for name in _OF_TOKENS):
+    if any(hasattr(model, name) for name in (*_OF_TOKENS, "sample_rate")):
         return rules.Sizes(own.fields(model))
     kernels = (tree.get(f"params/{name}/kernel") for name in _FIRST)
     first = next((kernel for kernel in kernels if kernel is not None), None)

@@ -218,6 +218,8 @@ def _init(model: nn.Module, image_size, channels: int):
         inputs = (jnp.zeros((1, *image_size, channels)),)
     elif channels:
         inputs = (jnp.zeros((1, 1, channels)),)
+    elif hasattr(model, "sample_rate"):  # a second of sound
+        inputs = (jnp.zeros((1, model.sample_rate)),)
     else:  # tokens; an encoder and decoder read two texts
         texts = 2 if hasattr(model, "source_vocab_size") else 1
         inputs = (jnp.zeros((1, 1), jnp.int32),) * texts

@@ -20,6 +20,12 @@ NAMES = {
     "vit_l16": ("google/vit-large-patch16-224", "vit", "L/16"),
     "vit_l32": ("google/vit-large-patch32-384", "vit", "L/32"),
     "vit_h14": ("google/vit-huge-patch14-224-in21k", "vit", "H/14"),
+    "ast-audioset": ("MIT/ast-finetuned-audioset-10-10-0.4593", "ast", "audioset"),
+    "ast-speech-commands": (
+        "MIT/ast-finetuned-speech-commands-v2",
+        "ast",
+        "speech_commands",
+    ),
     "bert-base-uncased": ("google-bert/bert-base-uncased", "bert", "base"),
     "bert-base-cased": ("google-bert/bert-base-cased", "bert", "base-cased"),
     "bert-large-uncased": ("google-bert/bert-large-uncased", "bert", "large"),

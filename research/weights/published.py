@@ -14,6 +14,7 @@ from research.weights import (
     files,
     hub,
     huggingface,
+    huggingface_ast,
     huggingface_bert,
     huggingface_gpt2,
     own,
@@ -31,6 +32,7 @@ _log = logging.getLogger("research.weights")
 FORMATS = (
     *own.FORMATS,
     *huggingface.FORMATS,
+    *huggingface_ast.FORMATS,
     *huggingface_bert.FORMATS,
     *huggingface_gpt2.FORMATS,
     *pytorch.FORMATS,

@@ -11,6 +11,7 @@ from research.models.layers.attention import (
     empty_cache,
     token_positions,
 )
+from research.models.layers.fbank import fbank
 from research.models.layers.plain import (
     Dropout,
     Rate,
@@ -26,6 +27,8 @@ from research.models.layers.plain import (
     layer_norm,
     max_pool,
 )
+from research.models.layers.spec_augment import SpecAugment
+from research.models.layers.spectrogram import log_mel
 
 __all__ = [
     "Attention",
@@ -33,6 +36,7 @@ __all__ = [
     "Dropout",
     "Memory",
     "Rate",
+    "SpecAugment",
     "attention",
     "avg_pool",
     "batch_norm",
@@ -42,8 +46,10 @@ __all__ = [
     "dense",
     "embed",
     "empty_cache",
+    "fbank",
     "gelu",
     "layer_norm",
+    "log_mel",
     "max_pool",
     "token_positions",
 ]
