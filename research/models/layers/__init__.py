@@ -26,6 +26,7 @@ from research.models.layers.plain import (
     layer_norm,
     max_pool,
 )
+from research.models.layers.residual import Trunk
 
 __all__ = [
     "Attention",
@@ -33,6 +34,7 @@ __all__ = [
     "Dropout",
     "Memory",
     "Rate",
+    "Trunk",
     "attention",
     "avg_pool",
     "batch_norm",
