@@ -71,7 +71,7 @@ def _check(options) -> None:
 
 
 def _rows(classifier, options) -> Iterator[dict]:
-    files, rows = _files(options.inputs), []
+    files, rows = list_files(options.inputs), []
     for file, p in zip(files, classifier(files), strict=True):
         best = np.argsort(-p, kind="stable")[: options.top]
         names = classifier.class_names
@@ -87,7 +87,7 @@ def _rows(classifier, options) -> Iterator[dict]:
         )
 
 
-def _files(inputs: list[str]) -> list[pathlib.Path]:
+def list_files(inputs: list[str]) -> list[pathlib.Path]:
     """Lists the files, folders opened, in a stable order."""
     files = []
     for name in inputs:
