@@ -63,9 +63,12 @@ def _add_augment(config: ConfigDict) -> None:
     config.augment = ConfigDict()
     config.augment.random_resized_crop = ()  # (least, most) share of the area, or ()
     config.augment.crop_ratio = (3 / 4, 4 / 3)  # its (least, most) width / height
+    config.augment.zoom = ()  # (least, most) factor of pictures with boxes, or ()
+    config.augment.visible = 0.5  # share of a box left for it to count (zoom)
     config.augment.pad_crop = 0  # pixels of a random shift, by padding and cropping
     config.augment.pad_mode = "zero"  # what pad_crop adds: zero | reflect | edge
     config.augment.flip = "none"  # left to right: none | random | alternating
+    config.augment.flip_vertical = False  # top to bottom, every other time
     config.augment.policy = "none"  # none | randaugment | autoaugment_cifar10
     config.augment.layers = 2  # operations per image (randaugment)
     config.augment.magnitude = 9.0  # of the operations, 0..30 (randaugment)
@@ -76,6 +79,7 @@ def _add_augment(config: ConfigDict) -> None:
     config.augment.cutmix = 0.0  # likewise, of the area
     config.augment.mix_probability = 1.0  # share of the examples that are mixed
     config.augment.mix_switch = 0.5  # share of them by cutmix, where both are on
+    config.augment.mosaic = 0.0  # share of the pictures with boxes made of four
 
     config.augment.shift = 0.0  # sounds: longest shift, as a share of their length
     config.augment.gain = 0.0  # sounds: largest change of loudness, in dB
@@ -198,6 +202,17 @@ def use_synthetic_text(config: ConfigDict, **fields) -> None:
     """
     kept = ("tokenizer", "vocabulary_size", "min_frequency", "lowercase", "length")
     _use(config, "synthetic_text", (*kept, "stride", "contiguous"), fields)
+
+
+def use_synthetic_objects(config: ConfigDict, **fields) -> None:
+    """Replaces pictures with boxes by learnable synthetic ones, in place.
+
+    Args:
+      config: an experiment's config.
+      **fields: of research/data/synthetic_objects.py: image_shape, num_classes, …
+    """
+    use_synthetic(config, **fields)
+    config.data.name = "synthetic_objects"
 
 
 def use_synthetic_pairs(config: ConfigDict, **fields) -> None:

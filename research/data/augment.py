@@ -1,12 +1,14 @@
 """Augmentation of training examples: what happens to images, and in which order.
 
 1. random_resized_crop   a random part, scaled to the image's size
-2. pad_crop              a random shift
-3. flip                  left to right
-4. policy                RandAugment or AutoAugment
-5. jitter                colours
-6. erase, cutout         a part removed
-7. mixup, cutmix         pairs of examples mixed, labels too
+2. zoom                  pictures with boxes: a window of random scale and place
+3. pad_crop              a random shift
+4. flip, flip_vertical   left to right, top to bottom
+5. policy                RandAugment or AutoAugment
+6. jitter                colours
+7. erase, cutout         a part removed
+8. mixup, cutmix         pairs of examples mixed, labels too
+9. mosaic                pictures with boxes: four in one
 
 Step 1 is drawn where pictures are decoded if they vary in size, so that it cuts from
 the whole picture; all else runs in the compiled train step on floats in [0, 1], before
@@ -30,6 +32,7 @@ from research.data import (
     augment_erasing,
     augment_geometry,
     augment_mixing,
+    augment_objects,
     augment_policies,
     augment_sound,
     source,
@@ -49,12 +52,15 @@ def is_on(options) -> bool:
 def _changes_images(options) -> bool:
     return bool(
         options.random_resized_crop
+        or options.zoom
         or options.pad_crop
         or options.flip != "none"
+        or options.flip_vertical
         or options.policy != "none"
         or any(options.jitter)
         or options.erase
         or options.cutout
+        or options.mosaic
         or _mixes(options)
     )
 
@@ -72,6 +78,11 @@ def check(options) -> None:
         raise ValueError(
             "config.augment.random_resized_crop must be () or (least, most) share of "
             f"the area, 0 < least <= most <= 1, got {area}; use for example (0.08, 1.0)"
+        )
+    if options.zoom and not _ordered(tuple(options.zoom)):
+        raise ValueError(
+            "config.augment.zoom must be () or (least, most) factor, 0 < least <= most,"
+            f" got {tuple(options.zoom)}; use for example (0.7, 1.5)"
         )
     if not _ordered(ratio):
         raise ValueError(
@@ -127,15 +138,33 @@ def make(
             image = augment_geometry.random_resized_crop(
                 image, draws, options.random_resized_crop, options.crop_ratio
             )
+        if options.zoom:
+            draws = augment_draws.uniform(key, "zoom", augment_objects.ZOOM_DRAWS)
+            rule = options.zoom, options.visible, fill
+            batch = augment_objects.zoom(batch, draws, *rule)
+            image = batch["image"]
         if options.pad_crop:
             draws = augment_draws.uniform(key, "pad_crop", 2)
             image = augment_geometry.pad_crop(
                 image, draws, options.pad_crop, options.pad_mode
             )
         if options.flip != "none":
-            image = _flip(options.flip, image, seed, epoch, example)
+            chosen = _flipped(options.flip, seed, epoch, example)
+            image = augment_geometry.flip(image, chosen)
+            if "boxes" in batch:
+                width = image.shape[2]
+                batch["boxes"] = augment_objects.flip(batch["boxes"], chosen, width)
+        if options.flip_vertical:
+            chosen = augment_draws.uniform(key, "flip_vertical", 1)[:, 0] < 0.5
+            image = jnp.where(chosen[:, None, None, None], image[:, ::-1], image)
+            if "boxes" in batch:
+                turn, height = augment_objects.flip_vertical, image.shape[1]
+                batch["boxes"] = turn(batch["boxes"], chosen, height)
         image = _recolour(options, image, key, fill)
         batch["image"] = _remove(options, image, key, fill)
+        if options.mosaic:
+            chosen = augment_draws.uniform(key, "mosaic", 1)[:, 0] < options.mosaic
+            batch = augment_objects.mosaic(batch, chosen)
         return _mix(options, batch, key, spec.num_classes) if _mixes(options) else batch
 
     return augment
@@ -150,14 +179,14 @@ def host_crop(options, spec: source.Spec, seed: int) -> augment_boxes.RandomCrop
     )
 
 
-def _flip(kind: str, image, seed, epoch, example):
+def _flipped(kind: str, seed, epoch, example):
     # The alternating flip takes the draw of epoch 0 in all epochs.
     drawn_in = epoch if kind == "random" else jnp.zeros_like(epoch)
     key = augment_draws.keys(seed, drawn_in, example)
     chosen = augment_draws.uniform(key, "flip", 1)[:, 0] < 0.5
     if kind == "alternating":
         chosen = augment_geometry.alternates(chosen, epoch)
-    return augment_geometry.flip(image, chosen)
+    return chosen
 
 
 def _recolour(options, image, key, fill):
@@ -216,6 +245,7 @@ def _check_spec(options, spec: source.Spec, pad: int) -> None:
             "config.augment changes images, but the data has only "
             f"{', '.join(spec.features)}; switch all of it off"
         )
+    _check_boxes(options, spec)
     if _mixes(options) and not ("label" in spec.features and spec.num_classes):
         raise ValueError(
             "config.augment.mixup and cutmix mix the labels of classes, but the data "
@@ -226,6 +256,30 @@ def _check_spec(options, spec: source.Spec, pad: int) -> None:
         raise ValueError(
             "config.augment.pad_crop must be smaller than the images where pad_mode is "
             f"reflect, got {options.pad_crop} for {least} pixels; use less"
+        )
+
+
+def _check_boxes(options, spec: source.Spec) -> None:
+    """Checks that what moves or hides pixels goes with boxes, and the reverse."""
+    if "boxes" not in spec.features:
+        if options.zoom or options.mosaic:
+            raise ValueError(
+                "config.augment.zoom and mosaic move boxes, but the data has none; use "
+                "random_resized_crop for images without"
+            )
+        return
+    blind = ("random_resized_crop", "pad_crop", "erase", "cutout", "mixup", "cutmix")
+    used = [name for name in blind if options[name]]
+    if used or options.policy != "none":
+        raise ValueError(
+            f"config.augment.{(used or ['policy'])[0]} changes images but not their "
+            "boxes; use zoom, flip, flip_vertical, jitter or mosaic"
+        )
+    height, width = spec.features["image"].shape[:2]
+    if options.mosaic and (height % 2 or width % 2):
+        raise ValueError(
+            "config.augment.mosaic halves images, so their sides must be even, got "
+            f"{height} x {width}; change the size"
         )
 
 

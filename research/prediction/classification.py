@@ -50,7 +50,7 @@ def of_run(opened: runs.Run, options: argparse.Namespace) -> Iterator[dict]:
         raise ValueError("--class-names goes with --weights; a run knows its classes")
     spec = opened.programs.experiment.spec
     if "audio" in spec.features and spec.class_names:
-        files = _files(options.inputs, sound_files.EXTENSIONS, "sound")
+        files = list_files(options.inputs, sound_files.EXTENSIONS, "sound")
         return sounds.rows(opened, files, options)
     if options.hop is not None:
         raise ValueError("--hop goes with sounds, but the run reads none; leave it out")
@@ -92,7 +92,7 @@ def _check(options) -> None:
 
 
 def _rows(classifier, options) -> Iterator[dict]:
-    files, rows = _files(options.inputs, _SUFFIXES, "image"), []
+    files, rows = list_files(options.inputs), []
     for file, p in zip(files, classifier(files), strict=True):
         best = np.argsort(-p, kind="stable")[: options.top]
         names = classifier.class_names
@@ -108,8 +108,8 @@ def _rows(classifier, options) -> Iterator[dict]:
         )
 
 
-def _files(
-    inputs: list[str], suffixes: tuple[str, ...], what: str
+def list_files(
+    inputs: list[str], suffixes: tuple[str, ...] = _SUFFIXES, what: str = "image"
 ) -> list[pathlib.Path]:
     """Lists the files, folders opened, in a stable order."""
     files = []

@@ -55,6 +55,8 @@ _RANGES = {
     "data.cache_limit": (0.0, None),
     "data.workers": (0, 256),
     "data.sort_pool": (0, None),
+    "augment.visible": (0.01, 1.0),
+    "augment.mosaic": (0.0, 1.0),
     "augment.pad_crop": (0, None),
     "augment.layers": (1, None),
     "augment.magnitude": (0.0, augment.MAX_MAGNITUDE),
