@@ -26,6 +26,7 @@ from research.models.layers.plain import (
     layer_norm,
     max_pool,
 )
+from research.models.layers.transposed import conv_transpose
 
 __all__ = [
     "Attention",
@@ -39,6 +40,7 @@ __all__ = [
     "build",
     "check_choice",
     "conv",
+    "conv_transpose",
     "dense",
     "embed",
     "empty_cache",
