@@ -51,3 +51,18 @@ def make(
         return batch
 
     return preprocess
+
+
+def to_pixels(x, mean: Sequence[float], std: Sequence[float]):
+    """Turns what a model reads or writes back into pictures.
+
+    Args:
+      x: (n, h, w, c) float, (pixel / 255 - mean) / std; of numpy or JAX.
+      mean: one value, or one per channel.
+      std: likewise.
+
+    Returns:
+      (n, h, w, c) uint8 JAX array.
+    """
+    scaled = x * jnp.asarray(std, jnp.float32) + jnp.asarray(mean, jnp.float32)
+    return jnp.rint(255 * jnp.clip(jnp.nan_to_num(scaled), 0, 1)).astype(jnp.uint8)

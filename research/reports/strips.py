@@ -6,24 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from research.data import preprocess
 from research.reports import pictures
 
 _CELL, _GAP, _MARGIN = 56, 4, 168  # pixels: picture, space, room for the names
 
 
 def to_pixels(x: np.ndarray, mean, std) -> np.ndarray:
-    """Turns what a model reads or writes back into pictures.
-
-    Args:
-      x: (n, h, w, c) float, (pixel / 255 - mean) / std.
-      mean: one value, or one per channel.
-      std: likewise.
-
-    Returns:
-      (n, h, w, c) uint8.
-    """
-    scaled = x * np.asarray(std, np.float32) + np.asarray(mean, np.float32)
-    return np.rint(255 * np.clip(np.nan_to_num(scaled), 0, 1)).astype(np.uint8)
+    """Turns what a model reads or writes into pictures, see preprocess.to_pixels."""
+    return np.asarray(preprocess.to_pixels(x, mean, std))
 
 
 def write(file: pathlib.Path, rows: Sequence[tuple[str, np.ndarray]]) -> None:

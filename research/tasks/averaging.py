@@ -72,6 +72,18 @@ def exponential(average: Any, params: Any, step: jax.Array, decay: float) -> Any
     return _mixed(average, params, 1 - jnp.minimum(decay, (1 + t) / (10 + t)))
 
 
+def ramped(decay: float, step: jax.Array, share: float) -> jax.Array:
+    """Lowers a decay while its half-life is above a share of the steps made.
+
+    Args:
+      decay: of an old average, in [0, 1).
+      step: updates made before.
+      share: of them, > 0.
+    """
+    half_life = share * (step + 1).astype(jnp.float32)
+    return jnp.minimum(decay, 0.5 ** (1 / half_life))
+
+
 def _mixed(average, params, share):
     return jax.tree.map(
         lambda a, p: ((1 - share) * a + share * p).astype(a.dtype), average, params

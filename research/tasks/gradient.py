@@ -1,6 +1,6 @@
 """The gradient step that every task with one loss and one optimizer shares."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,39 @@ def make_train_step(loss: Callable, tx: optax.GradientTransformation, options: O
       options: switches of the step.
     """
 
+    gradient = make_gradient(loss, options)
+
+    def step(state: TrainState, batch) -> tuple[TrainState, Metrics]:
+        grads, metrics, model_state = gradient(
+            state.params, state.model_state, batch, state.rng()
+        )
+        updates, opt_state = tx.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        trees = {"norm/grad": grads, "norm/param": params, "norm/update": updates}
+        metrics |= norms(state.step + 1, options.norms_every, trees)
+        state = state.replace(
+            step=state.step + 1,
+            params=params,
+            model_state=model_state,
+            opt_state=opt_state,
+            ema_params=averaged(state, params, options.ema_decay),
+        )
+        return state, metrics
+
+    return step
+
+
+def make_gradient(loss: Callable, options: Options) -> Callable:
+    """Returns gradient(params, model_state, batch, rng); pure.
+
+    It gives (gradients of the average, metrics, model_state): what a task needs that
+    updates in its own way.
+
+    Args:
+      loss: as for `make_train_step`.
+      options: switches of the step.
+    """
+
     def objective(params, model_state, batch, rng):
         params = _hold(params, options.freeze)
         metrics, model_state = loss(params, model_state, batch, rng)
@@ -80,29 +113,19 @@ def make_train_step(loss: Callable, tx: optax.GradientTransformation, options: O
         objective = remat.segmented(objective, remat.POLICIES[options.remat])
     value_and_grad = jax.value_and_grad(objective, has_aux=True)
 
-    def step(state: TrainState, batch) -> tuple[TrainState, Metrics]:
+    def gradient(params, model_state, batch, rng):
         grads, metrics, model_state = _accumulated(
-            value_and_grad, state, batch, options.accumulate
+            value_and_grad, (params, model_state), batch, rng, options.accumulate
         )
         weight = _minimised(metrics)[1]
         grads = jax.tree.map(lambda g: g / weight.astype(g.dtype), grads)
-        updates, opt_state = tx.update(grads, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        metrics |= _norms(state.step + 1, options.norms_every, grads, params, updates)
-        state = state.replace(
-            step=state.step + 1,
-            params=params,
-            model_state=model_state,
-            opt_state=opt_state,
-            ema_params=_averaged(state, params, options.ema_decay),
-        )
-        return state, metrics
+        return grads, metrics, model_state
 
-    return step
+    return gradient
 
 
 def _minimised(metrics: Metrics) -> tuple[jax.Array, jax.Array]:
-    return metrics.get("objective", metrics["loss"])
+    return metrics["objective"] if "objective" in metrics else metrics["loss"]
 
 
 def _hold(params, freeze: tuple[str, ...]):
@@ -115,55 +138,75 @@ def _hold(params, freeze: tuple[str, ...]):
     return jax.tree_util.tree_map_with_path(hold, params) if freeze else params
 
 
-def _accumulated(value_and_grad, state: TrainState, batch, count: int):
+def _accumulated(value_and_grad, variables, batch, rng, count: int):
     """Sums gradients and metrics over `count` micro-batches of equal size."""
-    rng = state.rng()
+    params, model_state = variables
     if count == 1:
         (_, (metrics, model_state)), grads = value_and_grad(
-            state.params, state.model_state, batch, rng
+            params, model_state, batch, rng
         )
         return grads, metrics, model_state
 
     def micro_step(model_state, at):
         index, micro = at
         (_, (metrics, model_state)), grads = value_and_grad(
-            state.params, model_state, micro, jax.random.fold_in(rng, index)
+            params, model_state, micro, jax.random.fold_in(rng, index)
         )
         return model_state, (grads, metrics)
-
-    def split(x):  # strided, so that every device keeps a share of each micro-batch
-        return jnp.swapaxes(x.reshape(x.shape[0] // count, count, *x.shape[1:]), 0, 1)
 
     # XLA:CPU runs convolutions several times slower inside a loop: unroll there.
     model_state, parts = jax.lax.scan(
         micro_step,
-        state.model_state,
-        (jnp.arange(count), jax.tree.map(split, batch)),
+        model_state,
+        (jnp.arange(count), split(batch, count)),
         unroll=count if jax.default_backend() == "cpu" else 1,
     )
     grads, metrics = jax.tree.map(lambda x: x.sum(0), parts)
     return grads, metrics, model_state
 
 
-def _norms(step, every: int, grads, params, updates) -> Metrics:
+def split(batch, count: int):
+    """Cuts a batch into `count` parts of equal size: (b, ...) -> (count, b/count, ...).
+
+    Strided, so that every device keeps a share of each part.
+    """
+    return jax.tree.map(
+        lambda x: jnp.swapaxes(
+            x.reshape(x.shape[0] // count, count, *x.shape[1:]), 0, 1
+        ),
+        batch,
+    )
+
+
+def norms(step, every: int, trees: Mapping[str, Any]) -> Metrics:
     """Measures gradient, parameters and update, each by its Euclidean norm.
 
     Only in every `every`-th step (weight 0 otherwise): reading all of them again takes
     a fifth of a small network's step.
+
+    Args:
+      step: updates made, this one included.
+      every: steps between two measurements.
+      trees: metric -> pytree.
     """
-    trees = {"norm/grad": grads, "norm/param": params, "norm/update": updates}
     due = step % every == 0
-    norms = jax.lax.cond(
+    found = jax.lax.cond(
         due,
         lambda trees: {k: optax.tree.norm(v) for k, v in trees.items()},
         lambda trees: {k: jnp.zeros(()) for k in trees},
-        trees,
+        dict(trees),
     )
-    return {name: (norm, due.astype(jnp.float32)) for name, norm in norms.items()}
+    return {name: (norm, due.astype(jnp.float32)) for name, norm in found.items()}
 
 
-def _averaged(state: TrainState, params: Any, decay: float):
-    """Moves the average of the parameters, where there is one."""
+def averaged(state: TrainState, params: Any, decay: float | jax.Array) -> Any:
+    """Moves the average of the parameters, where there is one.
+
+    Args:
+      state: before the update.
+      params: after it.
+      decay: of the exponential average.
+    """
     if state.ema_params is None:
         return None
     if state.trigger is not None:

@@ -40,6 +40,26 @@ class Task:
         """
         return dict(averages)
 
+    def snapshot(self, state, batch) -> dict[str, Any]:
+        """Makes pictures that are kept at every evaluation, to see training go on.
+
+        Args:
+          state: TrainState.
+          batch: the first of the validation split, prepared; the same every time.
+
+        Returns:
+          name -> (n, h, w, c), on the scale of the batch's images.
+        """
+        return {}
+
+    def warnings(self, metrics: Mapping[str, float]) -> list[str]:
+        """Says in words what is wrong with training.
+
+        Args:
+          metrics: of an evaluation, without the split's name.
+        """
+        return []
+
     def score(self, predictions: Mapping[str, Any], examples) -> dict[str, float]:
         """Measures on the host what no sum over examples gives, such as BLEU.
 

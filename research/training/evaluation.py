@@ -29,8 +29,8 @@ class Reading:
     def inputs(self, feature: str) -> np.ndarray:
         """Returns a feature (n, ...) of all examples as the model reads it."""
         prepare = jax.jit(self._programs.experiment.preprocess)
-        batches = _batches(self._programs, self.examples)
-        parts = [np.asarray(prepare(batch)[feature]) for batch in batches]
+        every = batches(self._programs, self.examples)
+        parts = [np.asarray(prepare(batch)[feature]) for batch in every]
         return np.concatenate(parts)[: len(self.examples)]
 
 
@@ -41,7 +41,7 @@ def evaluate(programs: Programs, state, examples: source.Source) -> dict[str, fl
       metric name -> average, without the split's name.
     """
     window, packed, carry = tracking.Window(), [], programs.init_carry()
-    for batch in _batches(programs, examples):
+    for batch in batches(programs, examples):
         row, carry = programs.eval(state, batch, carry)
         packed.append(row)
     for each in packed:
@@ -96,7 +96,7 @@ def predictions(programs: Programs, state, examples: source.Source) -> dict:
     if most is not None:
         examples = source.Subset(examples, np.arange(min(most, len(examples))))
     parts = []
-    for batch in _batches(programs, examples):
+    for batch in batches(programs, examples):
         stored = programs.experiment.spec.features
         batch = {name: batch[name] for name in stored}
         parts.append(programs.predict(state, batch))
@@ -104,7 +104,8 @@ def predictions(programs: Programs, state, examples: source.Source) -> dict:
     return {name: value[: len(examples)] for name, value in joined.items()}
 
 
-def _batches(programs: Programs, examples: source.Source):
+def batches(programs: Programs, examples: source.Source):
+    """Yields this process's rows of a split's batches with mask, in its order."""
     size = programs.experiment.config.data.eval_batch_size
     rows = sharding.process_rows(programs.mesh, size)
     return pipeline.eval_batches(examples, size, rows)

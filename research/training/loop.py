@@ -19,6 +19,7 @@ from research.training import (
     progress,
     settings,
     sharding,
+    snapshots,
     tracking,
     workdir,
 )
@@ -235,10 +236,13 @@ class _Run:
 
     def _evaluate(self) -> dict:
         before = time.perf_counter()
-        averages = evaluation.evaluate(
-            self.programs, self.state, self.data["validation"]
-        )
+        programs, examples = self.programs, self.data["validation"]
+        averages = evaluation.evaluate(programs, self.state, examples)
+        batches = evaluation.batches(programs, examples)
+        snapshots.keep(self.folder, self.step, programs, self.state, batches)
         self.clock += time.perf_counter() - before  # throughput counts training only
+        for words in programs.experiment.task.warnings(averages):
+            logging.warning("step %d: %s", self.step, words)
         metrics = {f"validation/{name}": value for name, value in averages.items()}
         wanted = self.config.checkpoint.metric
         if wanted not in metrics:

@@ -13,7 +13,7 @@ import numpy as np
 
 from research.data import source
 from research.tasks import averaging
-from research.training import allocator, sharding
+from research.training import allocator, sharding, snapshots
 from research.training.experiment import Experiment
 
 # Data sets up to this size wait on the accelerator and are gathered there.
@@ -74,6 +74,11 @@ class Programs:
             lambda state, batch: experiment.task.predict(
                 state, experiment.preprocess(batch)
             ),
+            in_shardings=(self.state_sharding, self._batch),
+            out_shardings=self._replicated,
+        )
+        self._snapshot = jax.jit(
+            functools.partial(snapshots.make, experiment),
             in_shardings=(self.state_sharding, self._batch),
             out_shardings=self._replicated,
         )
@@ -166,6 +171,10 @@ class Programs:
         """Names what `train` (a step of it) or `eval` packed: name -> (sum, weight)."""
         pairs = zip(self._names[what], np.asarray(packed), strict=True)
         return {name: (float(total), float(weight)) for name, (total, weight) in pairs}
+
+    def snapshot(self, state, batch) -> dict[str, np.ndarray]:
+        """Makes the task's pictures, see `snapshots.make`, of a stored batch."""
+        return self._snapshot(state, self._put(batch, self._batch))
 
     def lower_train(self):
         """Lowers one training call on shapes alone, for costs and memory."""

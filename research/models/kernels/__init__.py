@@ -25,6 +25,7 @@ from research.models.kernels.recurrence import (
     Cell,
     recurrence,
 )
+from research.models.kernels.transposed import conv_transpose
 
 __all__ = [
     "ELMAN_RELU",
@@ -37,6 +38,7 @@ __all__ = [
     "avg_pool",
     "batch_norm",
     "conv_general_dilated",
+    "conv_transpose",
     "dot_general",
     "embed",
     "gelu",

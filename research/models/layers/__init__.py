@@ -30,6 +30,7 @@ from research.models.layers.plain import (
 from research.models.layers.residual import Trunk
 from research.models.layers.spec_augment import SpecAugment
 from research.models.layers.spectrogram import log_mel
+from research.models.layers.transposed import conv_transpose
 
 __all__ = [
     "Attention",
@@ -45,6 +46,7 @@ __all__ = [
     "build",
     "check_choice",
     "conv",
+    "conv_transpose",
     "dense",
     "embed",
     "empty_cache",

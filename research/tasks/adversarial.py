@@ -1,0 +1,292 @@
+"""Adversarial learning: a generator against a discriminator, one optimizer each.
+
+A step cuts the batch into `discriminator_steps` parts, updates the discriminator with
+each of them, and then the generator once, with new noise and the last part's labels
+(Algorithm 1 of Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661). What both
+minimise is in `adversaries.py`, what keeps them stable in `penalties.py`. Penalties
+with an interval are computed every so many steps, and weigh as much more (Karras et
+al. 2020, https://arxiv.org/abs/1912.04958, section 3.1). Noise on what the
+discriminator sees fades in a line (Sonderby et al. 2017,
+https://arxiv.org/abs/1610.04490).
+
+Batch: image (b, h, w, c) float32; mask (b,) float32, 0 for padding; label (b,) int32
+where the model has `classes`. Metrics: loss of the discriminator, generator_loss,
+penalty; accuracy, the share of pairs whose real image gets the higher logit; diversity,
+the squared distance of two made images over that of two real ones; healthy_step, the
+step while `warnings` has nothing to say and -1 otherwise, so that the checkpoint with
+the largest is the last good one.
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from research.tasks import adversaries, averaging, gradient, health
+from research.tasks.game import PRIORS, Game
+from research.tasks.penalties import Stability
+from research.tasks.task import Task
+from research.training.state import TrainState
+
+SHOWN = 64  # images of fixed noise that are watched
+# Folded into the seed for the noise of evaluations: those of no training step.
+_EVALUATION = 0x7FFF_FFFF
+_PARTS = ("generator", "discriminator")
+
+
+@dataclass(frozen=True)
+class Adversarial(Task):
+    """The task's pure functions, over one model of two networks and one recipe."""
+
+    game: Game
+    tx: optax.GradientTransformation
+    options: gradient.Options
+    discriminator_steps: int
+    ema_rampup: float
+    predicted = SHOWN
+
+    @property
+    def model(self) -> nn.Module:
+        """The two networks."""
+        return self.game.model
+
+    @property
+    def input(self) -> str:
+        """Name of the batch's feature."""
+        return self.game.input
+
+    def init(self, seed: jax.Array, batch) -> TrainState:
+        """Draws the initial state; `batch` gives shapes only."""
+        x = batch[self.input]
+        _check_parts(len(x), self.discriminator_steps * self.options.accumulate)
+        z = jnp.zeros((len(x), self.model.latent))
+        variables = self.model.init(
+            jax.random.key(seed), z, x, self._label(batch), train=False
+        )
+        params, collections = variables["params"], {**variables}
+        del collections["params"]
+        if self.game.stability.path_length:
+            collections["path_length"] = {"mean": jnp.zeros(())}
+        state = gradient.init_state(params, collections, self.tx, seed, self.options)
+        # Whole paths, so that "^generator/" names parameters in multipliers and freeze.
+        each = {part: self.tx.init({part: params[part]}) for part in _PARTS}
+        return state.replace(opt_state=each)
+
+    def train_step(self, state: TrainState, batch):
+        """Makes one update of the generator; returns (state, metrics)."""
+        count, rng = self.discriminator_steps, state.rng()
+        used = {self.input: batch[self.input], "mask": batch["mask"]}
+        if self.model.classes:
+            used["label"] = self._label(batch)
+        parts = gradient.split(used, count)
+
+        def update(carry, at):
+            params, opt_state, model_state = carry
+            part, number = at
+            loss = functools.partial(
+                self.game.discriminator_loss, state.step, state.params["generator"]
+            )
+            grads, metrics, model_state = gradient.make_gradient(loss, self.options)(
+                params, model_state, part, jax.random.fold_in(rng, number)
+            )
+            params, opt_state = self._applied(state.step, grads, opt_state, params)
+            metrics |= self._norm(state, "discriminator", grads)
+            return (params, opt_state, model_state), metrics
+
+        mine = {"discriminator": state.params["discriminator"]}
+        start = mine, state.opt_state["discriminator"], state.model_state
+        # XLA:CPU runs convolutions several times slower inside a loop: unroll there.
+        unroll = count if jax.default_backend() == "cpu" else 1
+        (critic, critic_opt, model_state), rows = jax.lax.scan(
+            update, start, (parts, jnp.arange(count)), unroll=unroll
+        )
+        metrics = jax.tree.map(lambda x: x.sum(0), rows)
+
+        loss = functools.partial(
+            self.game.generator_loss, state.step, critic["discriminator"]
+        )
+        mine = {"generator": state.params["generator"]}
+        last = jax.tree.map(lambda x: x[-1], parts)
+        grads, more, model_state = gradient.make_gradient(loss, self.options)(
+            mine, model_state, last, jax.random.fold_in(rng, count)
+        )
+        made, made_opt = self._applied(
+            state.step, grads, state.opt_state["generator"], mine
+        )
+        metrics |= more | self._norm(state, "generator", grads)
+        params = {**made, **critic}
+        metrics |= self._norm(state, "param", params, name="norm/param")
+        metrics.pop("objective")
+        averaged = self._averaged(state, params)
+        return state.replace(
+            step=state.step + 1,
+            params=params,
+            model_state=model_state,
+            opt_state={"generator": made_opt, "discriminator": critic_opt},
+            ema_params=averaged,
+        ), metrics
+
+    def eval_step(self, state: TrainState, batch) -> gradient.Metrics:
+        """Measures both networks, the generator averaged; noise is the same always."""
+        x, label, mask = batch[self.input], self._label(batch), batch["mask"]
+        z = self.game.noise(self._fixed(state), len(x))
+        made = self.generate(state, z, x.shape[1:], label)
+        logits = [
+            self.game.run("discriminate", state.params, state.model_state, y, label)[0]
+            for y in (x, made)
+        ]
+        game = adversaries.LOSSES[self.game.loss]
+        values = {"loss": game.discriminator(*logits)}
+        values["generator_loss"] = game.generator(logits[1])
+        values["accuracy"] = (logits[0] > logits[1]).astype(jnp.float32)
+        values["updates"] = jnp.full_like(mask, state.step, jnp.float32)
+        metrics = {k: ((v * mask).sum(), mask.sum()) for k, v in values.items()}
+        return metrics | health.distances(x, made, mask)
+
+    def predict(self, state: TrainState, batch) -> dict[str, jax.Array]:
+        """Makes as many images as the batch has: {"sample": (b, h, w, c)}."""
+        x = batch[self.input]
+        z = self.game.noise(self._fixed(state), len(x))
+        label = jnp.arange(len(x)) % max(1, self.model.classes)
+        return {"sample": self.generate(state, z, x.shape[1:], label)}
+
+    def snapshot(self, state: TrainState, batch) -> dict[str, jax.Array]:
+        """Makes images of the same noise at every evaluation."""
+        first = {self.input: jnp.zeros((SHOWN, *batch[self.input].shape[1:]))}
+        return self.predict(state, first)
+
+    def generate(
+        self, state: TrainState, z, shape, label=None, truncation=1.0
+    ) -> jax.Array:
+        """Makes images (n, *shape) of z (n, latent) with the averaged generator."""
+        label = label if self.model.classes else None
+        variables = {"params": state.eval_params(), **state.model_state}
+        return self.model.apply(
+            variables,
+            z,
+            tuple(shape),
+            label,
+            train=False,
+            truncation=truncation,
+            method="generate",
+        )
+
+    def derive(self, averages: Mapping[str, float]) -> dict[str, float]:
+        """Adds diversity and healthy_step; see the module's docstring."""
+        return health.derive(averages)
+
+    def warnings(self, metrics: Mapping[str, float]) -> list[str]:
+        """Says in words what is wrong with the game, by metrics of an evaluation."""
+        return health.warnings(metrics)
+
+    def _applied(self, step, grads, opt_state, params):
+        """Moves one network: (params, its optimizer's state)."""
+
+        def is_clock(leaf):
+            return isinstance(leaf, optax.ScaleByScheduleState)
+
+        # Schedules count steps of the run, however often a step updates this network.
+        opt_state = jax.tree.map(
+            lambda leaf: leaf._replace(count=step) if is_clock(leaf) else leaf,
+            opt_state,
+            is_leaf=is_clock,
+        )
+        updates, opt_state = self.tx.update(grads, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state
+
+    def _norm(self, state, what: str, tree, name: str = "") -> gradient.Metrics:
+        name = name or f"norm/grad_{what}"
+        return gradient.norms(state.step + 1, self.options.norms_every, {name: tree})
+
+    def _averaged(self, state: TrainState, params):
+        """Moves the generator's average; the discriminator stays as it is."""
+        if state.ema_params is None:
+            return None
+        decay = self.options.ema_decay
+        if self.ema_rampup:
+            decay = averaging.ramped(decay, state.step, self.ema_rampup)
+        averaged = gradient.averaged(state, params, decay)
+        return {**averaged, "discriminator": params["discriminator"]}
+
+    def _fixed(self, state: TrainState) -> jax.Array:
+        return jax.random.fold_in(jax.random.key(state.seed), _EVALUATION)
+
+    def _label(self, batch):
+        return batch["label"] if self.model.classes else None
+
+
+def build(
+    model: nn.Module,
+    tx: optax.GradientTransformation,
+    options: gradient.Options,
+    *,
+    loss: str = "non_saturating",
+    discriminator_steps: int = 1,
+    prior: str = "normal",
+    ema_rampup: float = 0.0,
+    r1: float = 0.0,
+    r1_every: int = 1,
+    gradient_penalty: float = 0.0,
+    path_length: float = 0.0,
+    path_every: int = 1,
+    instance_noise: float = 0.0,
+    noise_steps: int = 0,
+    input: str = "image",
+) -> Adversarial:
+    """Builds the task.
+
+    Args:
+      model: has `latent`, `classes`, `generate(z, shape, label, *, train, truncation)`
+        and `discriminate(x, label, *, train)`, and the submodules `generator` and
+        `discriminator`.
+      tx: the optimizer; each network has its own state of it.
+      options: switches of the gradient step.
+      loss: a key of adversaries.LOSSES.
+      discriminator_steps: its updates per update of the generator; must divide the
+        batch.
+      prior: of z, "normal" or "uniform" in [-1, 1].
+      ema_rampup: the average's half-life is at most this share of the steps made; 0:
+        as averaging.py has it.
+      r1, r1_every, gradient_penalty, path_length, path_every, instance_noise,
+        noise_steps: see `penalties.Stability`.
+      input: name of the batch's feature.
+
+    Raises:
+      ValueError: a choice is unknown, or a number out of range.
+    """
+    for field, value, legal in (
+        ("loss", loss, tuple(adversaries.LOSSES)),
+        ("prior", prior, PRIORS),
+    ):
+        if value not in legal:
+            raise ValueError(
+                f"unknown task.{field} {value!r}; use one of {', '.join(legal)}"
+            )
+    least = {
+        "discriminator_steps": (discriminator_steps, 1),
+        "ema_rampup": (ema_rampup, 0),
+    }
+    for name, (value, bottom) in least.items():
+        if value < bottom:
+            raise ValueError(
+                f"task.{name} must be at least {bottom}, got {value}; correct it"
+            )
+    stability = Stability(
+        *(r1, r1_every, gradient_penalty, path_length, path_every),
+        *(instance_noise, noise_steps),
+    )
+    stability.check(hasattr(model, "synthesise"))
+    game = Game(model, loss, prior, stability, input)
+    return Adversarial(game, tx, options, discriminator_steps, ema_rampup)
+
+
+def _check_parts(size: int, parts: int) -> None:
+    if size % parts:
+        raise ValueError(
+            f"task.discriminator_steps times train.accumulate, {parts}, must divide "
+            f"data.batch_size={size}; use {-(-size // parts) * parts}"
+        )
