@@ -28,6 +28,16 @@ class Axis:
     unit: str
     count: int
 
+    def written(self, times: np.ndarray) -> list[str]:
+        """Writes times alike, as finely as those of this axis need it."""
+        if self.unit == "M":
+            unit = "M"
+        else:
+            within = int((self.first - self.first.astype("M8[D]")).astype(np.int64))
+            sizes = (("D", 86_400), ("m", 60), ("s", 1))
+            unit = next(u for u, n in sizes if self.step % n == within % n == 0)
+        return [str(time).replace("T", " ") for time in times.astype(f"M8[{unit}]")]
+
     def times(self, begin: int = 0, end: int | None = None) -> np.ndarray:
         """Returns datetime64[s] of rows begin..end - 1, also behind the last."""
         number = np.arange(begin, self.count if end is None else end) * self.step

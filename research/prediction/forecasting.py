@@ -23,7 +23,7 @@ from research.reports import forecasting as report
 from research.training import run as runs
 
 _INTERVAL = 0.8
-_MOST = 6  # channels drawn
+_MOST = 8  # channels drawn
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -238,10 +238,10 @@ def _interval(opened: runs.Run, answer, share: float | None):
 
 
 def _rows(name: str, found: Forecast) -> Iterator[dict]:
-    for step, time in enumerate(found.times):
+    for step, time in enumerate(found.series.axis.written(found.times)):
         yield {
             "file": name,
-            "time": time_axis.show(time),
+            "time": time,
             "interval": round(found.interval, 6),
             "source": found.source,
             "channels": {
