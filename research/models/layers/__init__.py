@@ -26,6 +26,7 @@ from research.models.layers.plain import (
     layer_norm,
     max_pool,
 )
+from research.models.layers.pyramid import Pyramid
 from research.models.layers.residual import Trunk
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Cache",
     "Dropout",
     "Memory",
+    "Pyramid",
     "Rate",
     "Trunk",
     "attention",
