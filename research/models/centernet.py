@@ -56,6 +56,7 @@ class CenterNet(nn.Module):
     param_dtype: Any = jnp.float32
     kernels: str = "auto"
 
+    trunk: ClassVar[str] = "resnet"  # whose weights fit `backbone`
     family: ClassVar[str] = "points"
 
     @nn.compact

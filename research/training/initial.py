@@ -53,13 +53,28 @@ def replace(state, experiment, sharding):
 
 
 def _read(name: str, experiment) -> dict:
-    """Reads the variables of a run directory or of published weights."""
-    folder = pathlib.Path(name)
+    """Reads the variables of a run directory or of published weights.
+
+    Those of the network that the model's trunk is become its trunk's.
+    """
+    trunk, folder = getattr(experiment.model, "trunk", None), pathlib.Path(name)
     if (folder / "data.json").is_file():
-        opened = run.open_run(folder, run.read_config(folder))
-        state = opened.state
-        return {"params": state.eval_params(), **state.model_state}
-    return weights.read(name, experiment.model, experiment.image_size())
+        config = run.read_config(folder)
+        state = run.open_run(folder, config).state
+        given = {"params": state.eval_params(), **state.model_state}
+        return _as_trunk(given) if config.model.name == trunk else given
+    found = weights.describe(name)
+    if found.architecture == trunk:
+        return _as_trunk(weights.read(found, found.build(num_classes=0)))
+    return weights.read(found, experiment.model, experiment.image_size())
+
+
+def _as_trunk(given: dict) -> dict:
+    """Moves a classifier's variables to where a detector has its trunk."""
+    return {
+        kind: {"backbone": {name: leaf for name, leaf in tree.items() if name != "head"}}
+        for kind, tree in given.items()
+    }
 
 
 def _merge(drawn: dict, given: dict, asked) -> tuple[dict, list[str]]:
@@ -75,8 +90,9 @@ def _merge(drawn: dict, given: dict, asked) -> tuple[dict, list[str]]:
         name = states.path_name(path)
         kind, _, inner = name.partition("/")
         other = found.pop(name, None)
-        if kind == "params" and states.matches(inner, asked.fresh):
-            fresh.append(inner)
+        if states.matches(inner, asked.fresh) and (kind == "params" or other is None):
+            if kind == "params":
+                fresh.append(inner)
             return leaf
         if other is None:
             problems.append(f"  {name}: missing")

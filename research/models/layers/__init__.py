@@ -27,6 +27,7 @@ from research.models.layers.plain import (
     layer_norm,
     max_pool,
 )
+from research.models.layers.pyramid import Pyramid
 from research.models.layers.residual import Trunk
 from research.models.layers.spec_augment import SpecAugment
 from research.models.layers.spectrogram import log_mel
@@ -37,6 +38,7 @@ __all__ = [
     "Cache",
     "Dropout",
     "Memory",
+    "Pyramid",
     "Rate",
     "SpecAugment",
     "Trunk",
