@@ -11,7 +11,6 @@ The call sows two losses of each example, sums over grid and width, into the col
 "losses": the second and third term of Eq. (3).
 """
 
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -94,8 +93,8 @@ class Decoder(nn.Module):
         z = ResidualStack(
             self.hidden, self.residual_hidden, self.blocks, self.conv, name="residual"
         )(z)
-        z = self.transposed(self.hidden // 2, (4, 4), (2, 2), name="conv_1")(z)
-        return self.transposed(channels, (4, 4), (2, 2), name="conv_2")(jax.nn.relu(z))
+        z = self.transposed(self.hidden // 2, name="conv_1")(z)
+        return self.transposed(channels, name="conv_2")(jax.nn.relu(z))
 
 
 class VQVAE(nn.Module):
@@ -124,8 +123,8 @@ class VQVAE(nn.Module):
     kernels: str = "auto"
 
     def setup(self):
-        shared = dict(dtype=self.dtype, param_dtype=self.param_dtype, padding="SAME")
-        conv = layers.conv(self.kernels, **shared)
+        shared = dict(dtype=self.dtype, param_dtype=self.param_dtype)
+        conv = layers.conv(self.kernels, padding="SAME", **shared)
         same = dict(
             hidden=self.hidden,
             residual_hidden=self.residual_hidden,
@@ -133,7 +132,7 @@ class VQVAE(nn.Module):
             conv=conv,
         )
         self.encoder = Encoder(width=self.width, **same)
-        transposed = partial(nn.ConvTranspose, **shared)
+        transposed = layers.conv_transpose(self.kernels, **shared)
         self.decoder = Decoder(transposed=transposed, **same)
         self.codebook = self.param(
             "codebook",

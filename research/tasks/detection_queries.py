@@ -77,9 +77,7 @@ def decode(outputs, image_shape, count: int):
     last = {name: value[:, -1] for name, value in outputs.items()}
     logits = jnp.concatenate([last["logits"], last["nothing"][..., None]], axis=-1)
     probability = jax.nn.softmax(logits)[..., :-1]
-    scores, order = jax.lax.top_k(
-        probability.max(-1), min(count, probability.shape[1])
-    )
+    scores, order = jax.lax.top_k(probability.max(-1), min(count, probability.shape[1]))
     labels = jnp.take_along_axis(probability.argmax(-1), order, axis=1)
     boxes = jnp.take_along_axis(last["boxes"], order[..., None], axis=1)
     side = jnp.array([image_shape[2], image_shape[1]] * 2, jnp.float32)
