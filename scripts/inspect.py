@@ -56,11 +56,11 @@ def main(argv: list[str]) -> None:
 
 def _choose(options) -> None:
     """Prints what fits an input and a task, with numbers and costs."""
-    from research.reproduction import guide, tables
+    from research.reproduction import architectures, guide, tables
     from scripts import reproduce
 
     if not options.input:
-        for each in guide.ROWS:
+        for each in architectures.ROWS:
             names = ", ".join(choice.name for choice in each.choices)
             print(f"--input={each.input} --task={each.task:16s} {names or 'none'}")
         return

@@ -4,17 +4,17 @@ import dataclasses
 
 import pytest
 
-from research.reproduction import guide
+from research.reproduction import architectures, guide
 from scripts import app, inspect
 
-PAIRS = [(row.input, row.task) for row in guide.ROWS]
+PAIRS = [(row.input, row.task) for row in architectures.ROWS]
 
 
 def test_every_config_exists_and_no_pair_stands_twice():
-    named = {choice.config for row in guide.ROWS for choice in row.choices}
+    named = {choice.config for row in architectures.ROWS for choice in row.choices}
     assert named <= set(app.config_names())
     assert len(set(PAIRS)) == len(PAIRS)
-    assert all(row.choices or row.baseline for row in guide.ROWS)
+    assert all(row.choices or row.baseline for row in architectures.ROWS)
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: "-".join(pair))
@@ -74,7 +74,7 @@ def test_what_is_unknown_is_one_sentence(arguments, sentence, capsys):
 
 
 def test_the_readmes_table_shows_complete_runs_only():
-    names = [choice.config for row in guide.ROWS for choice in row.choices]
+    names = [choice.config for row in architectures.ROWS for choice in row.choices]
 
     @dataclasses.dataclass
     class Entry:
