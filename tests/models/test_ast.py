@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from research.models import ast, m5
-from research.models.layers import fbank
+from research.models.layers import kaldi
 
 RATE = 16_000
 
@@ -19,7 +19,7 @@ def _waves(seconds=0.3):
 
 
 def _fbank(x, mels):
-    return np.asarray(jax.jit(lambda x: fbank.fbank(x, sample_rate=RATE, mels=mels))(x))
+    return np.asarray(jax.jit(lambda x: kaldi.fbank(x, sample_rate=RATE, mels=mels))(x))
 
 
 @pytest.mark.parametrize("mels", [40, 128])
@@ -39,7 +39,7 @@ def test_the_filter_bank_is_that_of_transformers(mels):
         triangularize_in_mel_space=True,
     )
     np.testing.assert_allclose(
-        fbank.mel_filters(RATE, 512, mels), filters, rtol=0, atol=1e-6
+        kaldi.mel_filters(RATE, 512, mels), filters, rtol=0, atol=1e-6
     )
     for row, made in zip(_waves(), _fbank(_waves(), mels), strict=True):
         expected = audio_utils.spectrogram(
