@@ -1,6 +1,7 @@
 """Kaldi's filter bank, and the Audio Spectrogram Transformer around it."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -67,7 +68,7 @@ def test_a_constant_is_nothing():
 
 def test_other_lengths_are_padded_or_cut_to_the_frames():
     model = ast.build("debug", dropout=0.0)
-    long = _waves(0.5)
+    long = jnp.asarray(_waves(0.5))
     variables = jax.jit(lambda: model.init(jax.random.key(0), long, train=False))()
     run = jax.jit(lambda x: model.apply(variables, x, train=False))
     frames = model.frames * 160 + 240
