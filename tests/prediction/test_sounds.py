@@ -25,10 +25,11 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     train.main(
         [
-            "--config=configs/audio_cnn_fsdd.py:quick",
+            "--config=audio_cnn_fsdd:quick",
             f"--workdir={folder}",
             "--config.train.steps=2",
             "--config.data.count=64",
+            "--config.data.eval_batch_size=64",
         ]
     )
     return folder
