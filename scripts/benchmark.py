@@ -18,11 +18,12 @@ Contenders, each in a process of its own that waits while the others run, in tur
   compiled   the same with torch.compile
   ..._nhwc   the same with channels-last memory
   hoisted    eager, what a decoder's loop need not do moved out of it (bahdanau)
+  librosa    its log-mel spectrograms, against ours (log_mel)
   transformers   its `generate`, greedy (gpt2_generate1, gpt2_generate8)
-Same model, batch, optimizer (SGD with momentum; AdamW for vit and gpt, Adam for
-bahdanau and the autoencoders, plain SGD for lstm_ptb), float32 and threads. A ratio is
-the median over the rounds of the two speeds in one round: read ratios, not times. "of
-CPU" is the ratio of processor time, which other programs disturb less.
+Same model, batch, optimizer (SGD with momentum; AdamW for vit, gpt and audio_cnn, Adam
+for bahdanau and the autoencoders, plain SGD for lstm_ptb), float32 and threads. A ratio
+is the median over the rounds of the two speeds in one round: read ratios, not times.
+"of CPU" is the ratio of processor time, which other programs disturb less.
 """
 
 import sys
@@ -146,6 +147,10 @@ def _prepare(name: str, contender: str):
         from scripts.peers import translation
 
         return translation.prepare(item, contender)
+    if item.samples:
+        from scripts.peers import sounds
+
+        return sounds.prepare(item, contender)
     if item.model == "gpt":
         from scripts.peers import gpt
 

@@ -11,7 +11,7 @@ NETWORKS = sorted(
     {
         name.split("_predict")[0]
         for name, item in work.WORK.items()
-        if not (item.pairs or item.window)
+        if not (item.pairs or item.window or item.samples)
     }
 )
 
@@ -129,3 +129,31 @@ def test_both_sides_have_the_same_bert():
 def test_the_first_contender_is_ours():
     for item in work.WORK.values():
         assert item.contenders[0] in ("loop", "step")
+
+
+def test_both_sides_have_the_same_network_on_sounds():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from research.models import audio_cnn
+    from scripts.peers import networks, sounds
+
+    item = work.WORK["audio_cnn"]
+    model = audio_cnn.build(item.variant, dropout=0.0)
+    audio = jnp.asarray(sounds.batch(item)["audio"][:2] / 2**15, jnp.float32)
+    variables = jax.jit(lambda: model.init(jax.random.key(0), audio, train=False))()
+    theirs = networks.audio_cnn(model, sounds._rule(model)).eval()
+    leaves = jax.tree.leaves(variables["params"])
+    count = sum(leaf.size for leaf in leaves)
+    assert sum(p.numel() for p in theirs.parameters()) == count == 61_690
+    params = jax.tree.map(torch.tensor, jax.device_get(variables["params"]))
+    with torch.no_grad():
+        for i in range(4):
+            kernel = params[f"conv_{i}"]["kernel"].permute(3, 2, 0, 1)
+            theirs.blocks[4 * i].weight.copy_(kernel)
+        # They flatten (c, m), we (m, c).
+        head = params["head"]["kernel"].reshape(2, 64, 10).permute(2, 1, 0)
+        theirs.head.weight.copy_(head.reshape(10, -1))
+        theirs.head.bias.zero_()
+        there = theirs(torch.tensor(jax.device_get(audio))).numpy()
+    here = jax.jit(lambda: model.apply(variables, audio, train=False))()
+    # Without statistics the bands are decibels, around -20.
+    assert abs(here - there).max() < 1e-3 * abs(there).max()

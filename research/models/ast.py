@@ -114,6 +114,11 @@ class AST(nn.Module):
     param_dtype: Any = jnp.float32
     kernels: str = "auto"
 
+    @property
+    def samples(self) -> int:
+        """The shortest waveform that fills the frames."""
+        return layers.fbank_samples(self.frames, self.sample_rate)
+
     @nn.compact
     def __call__(self, x: Float[Array, "b t"], *, train: bool) -> Float[Array, "b k"]:
         """Computes logits; randomness comes from the rng "dropout" when training."""

@@ -70,17 +70,17 @@ class M5(nn.Module):
         norm = layers.batch_norm(
             self.kernels, use_running_average=not train, momentum=0.9, **shared
         )
+        pool = layers.max_pool(self.kernels)
         self._check(x.shape[1])
         x = x[..., None].astype(self.dtype)
         for i, channels in enumerate(self.features):
             size, stride = (self.first, self.stride) if i == 0 else (self.width, 1)
             x = conv(channels, (size,), strides=(stride,), name=f"conv{i + 1}")(x)
             x = nn.relu(norm(name=f"norm{i + 1}")(x))
-            x = nn.max_pool(x, (_POOL,), (_POOL,))
+            x = pool(x[:, None], (1, _POOL), (1, _POOL))[:, 0]
         x = x.mean(axis=1)
-        return layers.dense(self.kernels, **shared)(self.num_classes, name="head")(
-            x
-        ).astype(jnp.float32)
+        head = layers.dense(self.kernels, **shared)
+        return head(self.num_classes, name="head")(x).astype(jnp.float32)
 
     def _check(self, length: int) -> None:
         shortest = 1

@@ -1,7 +1,7 @@
 """Names what image files show, by a run's checkpoint or by published weights.
 
-Files are PNG, JPEG, WebP or BMP; each is resized as the network's evaluation does. Of a
-run on sounds they are WAV, FLAC or Ogg, see `research.prediction.sounds`.
+Files are PNG, JPEG, WebP or BMP; each is resized as the network's evaluation does. Of
+sounds they are WAV, FLAC or Ogg, see `research.prediction.sounds`.
 """
 
 import argparse
@@ -51,17 +51,25 @@ def of_run(opened: runs.Run, options: argparse.Namespace) -> Iterator[dict]:
     spec = opened.programs.experiment.spec
     if "audio" in spec.features and spec.class_names:
         files = list_files(options.inputs, sound_files.EXTENSIONS, "sound")
-        return sounds.rows(opened, files, options)
+        return sounds.rows(sounds.run_listener(opened), files, options)
     if options.hop is not None:
-        raise ValueError("--hop goes with sounds, but the run reads none; leave it out")
+        raise ValueError(
+            "--hop goes with sounds, but the network reads none; leave it out"
+        )
     return _rows(run_classifier(opened), options)
 
 
 def of_weights(options: argparse.Namespace) -> Iterator[dict]:
     """Yields the rows of `of_run`, with published weights."""
     _check(options)
+    found = weights.describe(options.weights, class_names=options.class_names)
+    if hasattr(found.build(), "samples"):
+        files = list_files(options.inputs, sound_files.EXTENSIONS, "sound")
+        return sounds.rows(sounds.published_listener(found), files, options)
     if options.hop is not None:
-        raise ValueError("--hop goes with a run on sounds; leave it out")
+        raise ValueError(
+            "--hop goes with sounds, but the network reads none; leave it out"
+        )
     classifier = published_classifier(options.weights, options.class_names)
     return _rows(classifier, options)
 

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from research.data import preprocess
-from research.reports import pictures
+from research.reports import pictures, spectrograms
 
 _EXAMPLES, _EPOCHS = 6, 5  # rows and, beside the stored picture, columns
 
@@ -40,15 +40,24 @@ def write(file: pathlib.Path, experiment, examples) -> None:
     for epoch in range(_EPOCHS):
         batch = batches.read(np.full_like(indices, epoch), indices)
         made = jax.tree.map(np.asarray, prepare(batch, config.seed))
-        levels = np.rint(made["image"] * 255).clip(0, 255).astype(np.uint8)
-        columns.append((made | {"image": levels}, f"epoch {epoch}"))
+        columns.append((made, f"epoch {epoch}"))
     names = examples.spec.class_names
     shown, captions = [], []
     for row in range(len(indices)):
         for batch, title in columns:
-            shown.append(batch["image"][row])
+            shown.append(_picture(batch, row, examples.spec))
             captions.append(f"{title}\n{_classes(batch, row, names)}")
     _write(file, shown, captions)
+
+
+def _picture(batch, row: int, spec) -> np.ndarray:
+    """Draws an image, stored or in [0, 1], or the spectrogram of a sound."""
+    if "audio" in batch:
+        return spectrograms.picture(batch["audio"][row], spec.sizes["sample_rate"])
+    image = batch["image"][row]
+    if image.dtype == np.uint8:
+        return image
+    return np.rint(image * 255).clip(0, 255).astype(np.uint8)
 
 
 def _write(file: pathlib.Path, shown: list, captions: list[str]) -> None:

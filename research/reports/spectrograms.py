@@ -1,6 +1,7 @@
 """Pictures of sounds: log-mel spectrograms, loud parts bright."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from research.models.layers import spectrogram
@@ -29,7 +30,7 @@ def picture(samples: np.ndarray, rate: int) -> np.ndarray:
     hop = max(round(_HOP * rate), -(-len(samples) // _MOST_FRAMES))
     levels = jax.device_get(
         spectrogram.log_mel(
-            samples[None].astype(np.float32),
+            jnp.asarray(samples[None], jnp.float32),
             sample_rate=rate,
             window=max(round(_WINDOW * rate), 2),
             hop=hop,

@@ -195,3 +195,56 @@ class _ViT(nn.Module):
 def vit_s16() -> nn.Module:
     """Builds our vit/S/16 for 224x224 images: 22,050,664 parameters."""
     return _ViT(patch=16, width=384, depth=12, heads=6, tokens=196)
+
+
+class _AudioCNN(nn.Module):
+    def __init__(self, fields, rule: dict, filters: torch.Tensor):
+        super().__init__()
+        self.fields, self.rule = fields, rule
+        self.register_buffer("window", torch.hann_window(rule["window"]))
+        self.register_buffer("filters", filters)
+        self.bands = nn.BatchNorm1d(fields.mels, affine=False)
+        blocks, inputs, bands = [], 1, fields.mels
+        for width in fields.features:
+            blocks += [_conv(inputs, width, 3), nn.BatchNorm2d(width), nn.ReLU()]
+            blocks.append(nn.MaxPool2d(2))
+            inputs, bands = width, bands // 2
+        self.blocks = nn.Sequential(*blocks)
+        self.dropout = nn.Dropout(fields.dropout)
+        self.head = nn.Linear(inputs * bands, fields.num_classes)
+
+    def forward(self, x):
+        size, hop = self.rule["window"], self.rule["hop"]
+        spectrum = torch.stft(
+            x, size, hop, window=self.window, pad_mode="constant", return_complex=True
+        )
+        energy = torch.einsum("bfn,fm->bmn", spectrum.abs() ** 2, self.filters)
+        x = self.bands(10 * torch.log10(energy.clamp(min=1e-10)))
+        x = self._hide(x, 1, self.fields.frequency_masks, self.fields.frequency_width)
+        x = self._hide(x, 2, self.fields.time_masks, self.fields.time_width)
+        x = self.blocks(x[:, None].transpose(2, 3))  # (b, c, n, m)
+        return self.head(self.dropout(x.mean(dim=2).flatten(1)))
+
+    def _hide(self, x, axis: int, count: int, widest: int):
+        if not self.training:
+            return x
+        size = x.shape[axis]
+        width = torch.floor(torch.rand(len(x), count, 1) * (widest + 1))
+        start = torch.floor(torch.rand(len(x), count, 1) * (size - width + 1))
+        at = torch.arange(size)
+        hidden = ((at >= start) & (at < start + width)).any(1)
+        return x.masked_fill(hidden.unsqueeze(3 - axis), 0)
+
+
+def audio_cnn(fields, rule: dict) -> nn.Module:
+    """Builds our audio_cnn/16-32-64-64 on waveforms: 61,690 parameters.
+
+    Args:
+      fields: our network, whose fields are read.
+      rule: of its spectrogram, as `research.models.layers.log_mel` takes it.
+    """
+    from research.models.layers import spectrogram
+
+    sizes = rule["sample_rate"], rule["window"], rule["mels"]
+    filters = torch.from_numpy(spectrogram.mel_filters(*sizes, scale=rule["scale"]))
+    return _AudioCNN(fields, rule, filters)

@@ -21,6 +21,7 @@ class Work:
       loop: the loop and PyTorch's DataLoader, on MNIST-sized data, compete as well.
       pairs: tokens of a source and a target, instead of an image; see translation.py.
       window: tokens of a text, instead of an image; see language.py, bert.py, gpt.py.
+      samples: of a waveform, instead of an image; see sounds.py.
     """
 
     model: str
@@ -36,12 +37,15 @@ class Work:
     loop: bool = False
     pairs: tuple[int, ...] = ()
     window: int = 0
+    samples: int = 0
 
     @property
     def contenders(self) -> tuple[str, ...]:
         """Names of those that run; the first is what the others are compared with."""
         if self.loop:
             return ("loop", "step", "dataloader", "eager", "fused", "compiled")
+        if self.samples:
+            return ("step", "native", *PLAIN) if self.train else ("step", "librosa")
         if self.model == "gpt" and not self.train:
             return ("step", "native", "transformers")
         if self.pairs:
@@ -71,6 +75,11 @@ WORK = {
     "resnet50_predict8": Work("resnet", "50", 8, 2, train=False),
     "vit_s16": Work("vit", "S/16", 16, 1, optimizer="adamw", rate=1e-3),
     "vit_s16_predict8": Work("vit", "S/16", 8, 2, train=False),
+    "audio_cnn": Work(
+        *("audio_cnn", "16-32-64-64", 64, 10),
+        **dict(classes=10, optimizer="adamw", rate=1e-3, samples=8_000),
+    ),
+    "log_mel": Work("audio_cnn", "16-32-64-64", 64, 20, train=False, samples=8_000),
     "bahdanau": Work("seq2seq", "bahdanau", 128, 1, classes=5_893, pairs=(20, 20)),
     "lstm_ptb": Work("rnn", "ptb_medium", 20, 5, classes=10_000, rate=1.0, window=35),
     "bert_predict1": Work(

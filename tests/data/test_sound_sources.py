@@ -7,9 +7,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from research.data import cache, fsdd, sound_folder, synthetic_sounds
+from research.data import (
+    cache,
+    fsdd,
+    sound_folder,
+    speech_commands,
+    synthetic_sounds,
+)
 
 RATE = 8_000
+_SPLITS = ("train", "validation", "test")
 SHORT = {"sample_rate": RATE, "seconds": 0.01}  # 80 samples
 
 
@@ -125,6 +132,52 @@ def test_an_unknown_speaker_or_another_folder_is_refused(digits, tmp_path):
     )
     with pytest.raises(FileNotFoundError, match=f"^{re.escape(message)}$"):
         fsdd.load("train", str(other))
+
+
+@pytest.fixture
+def words(tmp_path):
+    for number, word in enumerate(("_background_noise_", "bed", "cat")):
+        for take in range(5):
+            _write(tmp_path / word / f"{take}.wav", 10 * number + take)
+    (tmp_path / "validation_list.txt").write_text("cat/1.wav\nbed/4.wav\n")
+    (tmp_path / "testing_list.txt").write_text("bed/0.wav\n")
+    return tmp_path
+
+
+def test_speech_commands_are_split_by_their_lists(words):
+    parts = {s: speech_commands.load(s, str(words), **SHORT) for s in _SPLITS}
+    assert speech_commands.splits(str(words)) == _SPLITS
+    names = {
+        s: [f"{f.parent.name}/{f.name}" for f in p.files] for s, p in parts.items()
+    }
+    assert names["validation"] == ["bed/4.wav", "cat/1.wav"]
+    assert names["test"] == ["bed/0.wav"]
+    assert len(names["train"]) == 7 and "bed/1.wav" in names["train"]
+    assert all(part.spec.class_names == ("bed", "cat") for part in parts.values())
+    assert parts["validation"].labels().tolist() == [0, 1]
+    rows = parts["validation"].gather(np.arange(2))
+    assert rows["audio"][:, 40].tolist() == [14, 21]
+
+
+def test_a_listed_recording_that_is_missing_is_named(words):
+    (words / "cat" / "1.wav").unlink()
+    message = (
+        f"{words}/validation_list.txt lists cat/1.wav, which is not there (1 such in "
+        "all); unpack the archive again"
+    )
+    with pytest.raises(FileNotFoundError, match=f"^{re.escape(message)}$"):
+        speech_commands.load("test", str(words), **SHORT)
+
+
+def test_speech_commands_without_lists_are_refused(words):
+    (words / "testing_list.txt").unlink()
+    message = (
+        f"{words}/testing_list.txt does not exist; set config.data.path to a folder "
+        "with one folder of WAV files per word, validation_list.txt and "
+        "testing_list.txt"
+    )
+    with pytest.raises(FileNotFoundError, match=f"^{re.escape(message)}$"):
+        speech_commands.load("train", str(words), **SHORT)
 
 
 def test_synthetic_sounds_are_balanced_and_repeatable():

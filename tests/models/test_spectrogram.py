@@ -79,7 +79,7 @@ def test_a_tone_is_in_its_own_band_and_silence_is_the_floor():
 
 
 def test_its_gradient_is_that_of_finite_differences():
-    x = _waves(0.05)[1:]
+    x = jnp.asarray(_waves(0.05)[1:])
     direction = np.random.default_rng(1).normal(size=x.shape).astype(np.float32)
 
     def mean(x):

@@ -43,3 +43,21 @@ def test_a_picture_of_nothing_is_refused(tmp_path):
         "config.augment is switched off, so that there is nothing to show; set for "
         "example config.augment.flip=random"
     )
+
+
+def test_sounds_are_shown_as_spectrograms(tmp_path):
+    config = base.get_config()
+    config.model.name, config.model.variant = "audio_cnn", "debug"
+    config.task.input = "audio"
+    base.use_synthetic(config, seconds=0.2, count=64)
+    config.data.name, config.data.batch_size = "synthetic_sounds", 16
+    config.augment.noise = 1.0
+    data = experiment.open_data(config, ("train",))["train"]
+    built = experiment.build(config, data.spec, len(data))
+    augmented.write(tmp_path / "a.png", built, data)
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size == (6 * 148, 6 * 184)
+        grey = np.asarray(picture.convert("L")).reshape(6, 184, 6, 148)
+    # 64 bands and 21 columns, twice as large; noise fills what was dark.
+    shown = grey[:, 8:136, :, 54:94].mean((0, 1, 3))
+    assert (shown[1:] > shown[0] + 5).all()

@@ -5,6 +5,7 @@ import json
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from research.data import source
 from research.metrics import accuracy
@@ -188,3 +189,20 @@ def test_section_escapes_names_and_survives_lost_pictures(tmp_path):
         file.unlink()
     html = classification.section(tmp_path)
     assert "<img" not in html and "<svg" in html
+
+
+def test_sounds_are_shown_as_spectrograms(tmp_path):
+    examples = _examples(image=False)
+    rng = np.random.default_rng(2)
+    audio = rng.integers(-9_000, 9_000, (300, 2_000)).astype(np.int16)
+    audio[:, 1_000:] = 0
+    heard = source.Arrays({"audio": audio, "label": examples.labels()}, _NAMES)
+    sizes = {"sample_rate": 8_000}
+    heard.spec = source.Spec(heard.spec.features, _NAMES, sizes=sizes)
+    _write(tmp_path, heard, _probability(heard))
+    shown = _read(tmp_path)["wrong"]
+    left, top, right, bottom = shown[0]["box"]
+    with Image.open(tmp_path / "samples" / "test_wrong.png") as picture:
+        cut = np.asarray(picture.convert("L").crop((left, top, right, bottom)))
+    assert cut.shape == (128, 52)  # 64 bands and 26 columns of 10 ms, twice as large
+    assert cut[:, :20].mean() > 100 and cut[:, -20:].mean() < 20

@@ -11,7 +11,8 @@ from research.models.layers.attention import (
     empty_cache,
     token_positions,
 )
-from research.models.layers.fbank import fbank
+from research.models.layers.kaldi import fbank
+from research.models.layers.kaldi import samples as fbank_samples
 from research.models.layers.plain import (
     Dropout,
     Rate,
@@ -53,6 +54,7 @@ __all__ = [
     "embed",
     "empty_cache",
     "fbank",
+    "fbank_samples",
     "gelu",
     "layer_norm",
     "log_mel",

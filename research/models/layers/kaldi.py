@@ -46,6 +46,11 @@ def fbank(
     return jnp.log(jnp.maximum(energy, _FLOOR))
 
 
+def samples(frames: int, sample_rate: int) -> int:
+    """Counts the samples of the shortest waveform with so many frames."""
+    return round(_LENGTH * sample_rate) + (frames - 1) * round(_HOP * sample_rate)
+
+
 def mel_filters(sample_rate: int, fft: int, mels: int) -> np.ndarray:
     """Makes the triangles, (fft // 2 + 1, mels) float32, from 20 Hz to the highest."""
 
