@@ -15,6 +15,7 @@ from research.weights import (
     hub,
     huggingface,
     huggingface_bert,
+    huggingface_detr,
     huggingface_gpt2,
     own,
     preprocessing,
@@ -23,6 +24,7 @@ from research.weights import (
     stored,
     timm,
     torchvision,
+    torchvision_detection,
 )
 
 _log = logging.getLogger("research.weights")
@@ -32,10 +34,12 @@ FORMATS = (
     *own.FORMATS,
     *huggingface.FORMATS,
     *huggingface_bert.FORMATS,
+    *huggingface_detr.FORMATS,
     *huggingface_gpt2.FORMATS,
     *pytorch.FORMATS,
     *timm.FORMATS,
     *torchvision.FORMATS,
+    *torchvision_detection.FORMATS,
 )
 
 
