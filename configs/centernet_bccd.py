@@ -4,8 +4,9 @@ Paper of the method: Zhou, Wang & Krähenbühl 2019, https://arxiv.org/abs/1904.
 Data: https://github.com/Shenggan/BCCD_Dataset, its own lists: 205 pictures to train,
 87 to choose the checkpoint, 72 to test; two boxes have no area and are dropped.
 python scripts/train.py --config=configs/centernet_bccd.py --config.data.path=FOLDER
-(FOLDER holds Annotations, JPEGImages and ImageSets.) Hardware: 2 CPU cores, half an
-hour. Expected: test ap50 above 0.60, from drawn parameters, at 128 x 160 pixels.
+(FOLDER holds Annotations, JPEGImages and ImageSets.) Hardware: CPU, 0.6 seconds of one
+core per update, 27 minutes in all. Expected: test ap50 above 0.60, from drawn
+parameters, at 128 x 160 pixels.
 """
 
 from configs import base
@@ -25,14 +26,14 @@ def get_config(arg: str = ""):
     config.augment.zoom = (0.7, 1.4)
     config.augment.flip = "random"
     config.augment.flip_vertical = True
-    config.augment.jitter = (0.3, 0.3, 0.3, 0.03)
+    config.augment.jitter = (0.2, 0.2, 0.2, 0.03)
     config.optimizer.name = "adamw"
-    config.optimizer.learning_rate = 2e-3
+    config.optimizer.learning_rate = 1e-3
     config.optimizer.weight_decay = 1e-2
     config.optimizer.clip_norm = 10.0
     config.schedule.name = "cosine"
     config.schedule.warmup_steps = 100
-    config.train.epochs = 120.0
+    config.train.epochs = 180.0  # 2,306 updates
     config.train.ema_decay = 0.998
     config.train.log_every = 26  # two epochs
     config.train.eval_every = 130  # ten epochs

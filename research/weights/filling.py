@@ -149,7 +149,9 @@ def fill(
     fresh = [
         path
         for path in wanted
-        if path not in theirs or (path.startswith(_HEAD) and "num_classes" in differs)
+        if path not in theirs
+        or "num_classes" in differs
+        and (path.startswith(_HEAD) or _resized(path, wanted[path], theirs[path]))
     ]
     if fresh:
         leaves |= _drawn(_init(model, size, found.channels), fresh, seed, place)
@@ -167,6 +169,11 @@ def fill(
             )
         leaves[path] = place(values)
     return flax.traverse_util.unflatten_dict(leaves, sep="/")
+
+
+def _resized(path: str, here, there) -> bool:
+    """Tells a detector's head of other classes by its shape."""
+    return path != _POSITIONS and here.shape != there.shape
 
 
 def _other_parts(found: published.Published, model: nn.Module) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from research.weights import (
     huggingface,
     huggingface_ast,
     huggingface_bert,
+    huggingface_detr,
     huggingface_gpt2,
     own,
     preprocessing,
@@ -24,6 +25,7 @@ from research.weights import (
     stored,
     timm,
     torchvision,
+    torchvision_detection,
 )
 
 _log = logging.getLogger("research.weights")
@@ -34,10 +36,12 @@ FORMATS = (
     *huggingface.FORMATS,
     *huggingface_ast.FORMATS,
     *huggingface_bert.FORMATS,
+    *huggingface_detr.FORMATS,
     *huggingface_gpt2.FORMATS,
     *pytorch.FORMATS,
     *timm.FORMATS,
     *torchvision.FORMATS,
+    *torchvision_detection.FORMATS,
 )
 
 
