@@ -23,6 +23,7 @@ from research.models.layers.plain import (
     dense,
     embed,
     gelu,
+    group_norm,
     layer_norm,
     max_pool,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "embed",
     "empty_cache",
     "gelu",
+    "group_norm",
     "layer_norm",
     "max_pool",
     "token_positions",
