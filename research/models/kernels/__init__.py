@@ -14,7 +14,7 @@ from research.models.kernels.attention import attention
 from research.models.kernels.choice import MODES
 from research.models.kernels.convolution import conv_general_dilated
 from research.models.kernels.embedding import embed
-from research.models.kernels.normalisation import batch_norm, layer_norm
+from research.models.kernels.normalisation import batch_norm, group_norm, layer_norm
 from research.models.kernels.pooling import avg_pool, max_pool
 from research.models.kernels.product import dot_general
 from research.models.kernels.recurrence import (
@@ -42,6 +42,7 @@ __all__ = [
     "dot_general",
     "embed",
     "gelu",
+    "group_norm",
     "layer_norm",
     "max_pool",
     "recurrence",

@@ -26,6 +26,11 @@ def layer_norm(kernels: str) -> Callable:
     return choice.choose(kernels, nn.LayerNorm, nn.LayerNorm)
 
 
+def group_norm(kernels: str) -> Callable:
+    """Chooses the class of group normalisation, of the fields of `nn.GroupNorm`."""
+    return choice.choose(kernels, nn.GroupNorm, nn.GroupNorm)
+
+
 class BatchNorm(nn.BatchNorm):
     """`nn.BatchNorm` whose sums are quicker on CPU."""
 

@@ -25,6 +25,7 @@ from research.models.layers.plain import (
     dense,
     embed,
     gelu,
+    group_norm,
     layer_norm,
     max_pool,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "fbank",
     "fbank_samples",
     "gelu",
+    "group_norm",
     "layer_norm",
     "log_mel",
     "max_pool",

@@ -41,6 +41,11 @@ def layer_norm(kernels: str, **fields: Any) -> Callable[..., nn.LayerNorm]:
     return partial(forms.layer_norm(kernels), **fields)
 
 
+def group_norm(kernels: str, **fields: Any) -> Callable[..., nn.GroupNorm]:
+    """Binds `nn.GroupNorm`; kernels is "auto" or "native"."""
+    return partial(forms.group_norm(kernels), **fields)
+
+
 def max_pool(kernels: str, **fields: Any) -> Callable[..., Any]:
     """Chooses a form of `nn.max_pool`; kernels is "auto" or "native"."""
     return partial(forms.max_pool(kernels), **fields)

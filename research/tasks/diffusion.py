@@ -1,0 +1,308 @@
+"""Diffusion and flow matching: a network learns to undo noise, and data are drawn.
+
+What noise is added is in `noise`, what the network predicts of it in
+`parameterisation`, how data are drawn in `samplers`. The losses:
+  simple       mean squared error of the prediction (Ho et al. 2020, Eq. (14))
+  variational  the bound on -log p(x), see `bound`
+
+With label_dropout some examples have no label in training, so that one network also
+knows the data of any label: classifier-free guidance (Ho & Salimans 2022).
+
+Batch: the input feature (b, h, w, c) float32, in [-1, 1] for a bound of meaning, which
+data.mean = data.std = 0.5 give; label (b,) int32 where the model has classes; mask (b,)
+float32, 0 for padding. Metrics, per example: loss, what is minimised; squared_error of
+the prediction; of discrete processes bits_per_dimension, an upper bound on -log2 p(x)
+over the numbers of x, by one step drawn for each example.
+"""
+
+from dataclasses import dataclass
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from research.tasks import (
+    bound,
+    drawing,
+    gradient,
+    noise,
+    parameterisation,
+    samplers,
+)
+from research.tasks.drawing import Sampling
+from research.tasks.task import Task
+from research.training.state import TrainState
+
+LOSSES = ("simple", "variational")
+# Folded into the seed for the draws of evaluations: those of no training step.
+_EVALUATION = 0x7FFF_FFFF
+STAGES = 8  # pictures of a walk, and levels of noise, that `predict` returns
+
+
+@dataclass(frozen=True)
+class Diffusion(Task):
+    """The task's pure functions, over one model and one optimizer."""
+
+    model: nn.Module
+    tx: optax.GradientTransformation
+    options: gradient.Options
+    process: noise.Discrete | noise.EDM | noise.Flow
+    prediction: str
+    loss: str
+    variance: str
+    clip: bool
+    label_dropout: float
+    sampling: Sampling
+    input: str
+    predicted: int | None = 64  # examples that an evaluation's pictures need
+
+    @property
+    def classes(self) -> int:
+        """Labels that the model knows; 0: it reads none."""
+        return self.model.classes
+
+    def init(self, seed: jax.Array, batch) -> TrainState:
+        """Draws the initial state; `batch` gives shapes only."""
+        x = batch[self.input]
+        time = jnp.zeros(x.shape[:1])
+        key = jax.random.key(seed)
+        variables = self.model.init(key, x, time, self._label(batch), train=False)
+        return gradient.init_state(variables["params"], {}, self.tx, seed, self.options)
+
+    def train_step(self, state: TrainState, batch):
+        """Makes one update; returns (state, metrics)."""
+        step = gradient.make_train_step(self._loss, self.tx, self.options)
+        return step(state, batch)
+
+    def eval_step(self, state: TrainState, batch) -> gradient.Metrics:
+        """Measures a batch with the averaged parameters; draws are the same always."""
+        # Of the batch's own contents, so that batches draw different steps. A sum of
+        # integers is the same on any number of devices.
+        contents = jnp.sum(jnp.round(255 * batch[self.input]).astype(jnp.int32))
+        key = jax.random.fold_in(jax.random.key(state.seed), _EVALUATION)
+        key = jax.random.fold_in(key, contents)
+        return self._metrics(state.eval_params(), batch, key, train=False)
+
+    def predict(self, state: TrainState, batch) -> dict[str, jax.Array]:
+        """Draws an example for each of the batch, of its label; shows noise removed.
+
+        Returns:
+          sample (b, h, w, c); walk (b, STAGES, h, w, c), the estimates of the data on
+          the way to it; noisy and denoised, likewise: the example with more and more
+          noise, and the network's estimate of it.
+        """
+        x, label = batch[self.input], self._label(batch)
+        key = jax.random.fold_in(jax.random.key(state.seed), _EVALUATION)
+        made, seen = self.sample(state, key, x.shape, label)
+        stages = jnp.round(jnp.linspace(0, len(seen) - 1, STAGES)).astype(jnp.int32)
+        noisy, denoised = self._denoised(state.eval_params(), x, label, key)
+        walk = jnp.moveaxis(seen[stages], 0, 1)
+        return {"sample": made, "walk": walk, "noisy": noisy, "denoised": denoised}
+
+    def sample(
+        self,
+        state: TrainState,
+        key: jax.Array,
+        shape: tuple[int, ...],
+        label=None,
+        *,
+        sampling: Sampling | None = None,
+        start: drawing.Start | None = None,
+    ) -> tuple[jax.Array, jax.Array]:
+        """Draws data.
+
+        Args:
+          state: TrainState; the averaged parameters draw.
+          key: of all noise.
+          shape: (b, h, w, c).
+          label: (b,) int32, `classes` for any; None: the model has no classes.
+          sampling: how; None: as the config says.
+          start: data to start from or to complete; None: noise alone.
+
+        Returns:
+          (the data (b, h, w, c); the estimates of them on the way (steps, b, h, w, c))
+
+        Raises:
+          ValueError: something asked for is not possible.
+        """
+        how = sampling or self.sampling
+        self.check(how)
+        params, levels = state.eval_params(), self.process.levels(how.steps)
+
+        def denoiser(levels):
+            return self._denoiser(params, levels, label, how.guidance)
+
+        return drawing.draw(denoiser, levels, key, shape, how, self.variance, start)
+
+    def check(self, how: Sampling) -> None:
+        """Checks what is asked of a sampler; see `drawing.check`."""
+        drawing.check(how, self.process, self.classes, self.label_dropout)
+
+    def _denoiser(self, params, levels: noise.Levels, label, guidance: float):
+        """Returns denoise(x, step) for `samplers`."""
+        alphas, sigmas, times = (
+            jnp.asarray(column, jnp.float32)
+            for column in (levels.alpha, levels.sigma, levels.time)
+        )
+
+        def denoise(x, step):
+            alpha, sigma, time = (
+                jnp.full(x.shape[:1], column[step])
+                for column in (alphas, sigmas, times)
+            )
+            if guidance == 1:
+                predicted = self._apply(params, x, sigma, time, label)
+            else:
+                none = jnp.full_like(label, self.classes)
+                twice = (jnp.concatenate([a, a]) for a in (x, sigma, time))
+                both = self._apply(params, *twice, jnp.concatenate([label, none]))
+                predicted = samplers.guided(*jnp.split(both, 2), guidance)
+            return self._estimate(x, predicted, alpha, sigma)
+
+        return denoise
+
+    def _estimate(self, x, predicted, alpha, sigma):
+        x0 = parameterisation.to_x0(self.prediction, x, predicted, alpha, sigma)
+        return jnp.clip(x0, -1, 1) if self.clip else x0
+
+    def _apply(self, params, x, sigma, time, label, rng=None):
+        x = parameterisation.scale_input(self.prediction, x, sigma)
+        rngs = None if rng is None else {"dropout": rng}
+        return self.model.apply(
+            {"params": params}, x, time, label, train=rng is not None, rngs=rngs
+        )
+
+    def _label(self, batch):
+        return batch["label"] if self.classes else None
+
+    def _denoised(self, params, x, label, key):
+        """Shows x at the levels of a walk of STAGES steps, and what is made of each."""
+        levels = self.process.levels(STAGES)
+        denoise = self._denoiser(params, levels, label, 1.0)
+        eps = jax.random.normal(key, x.shape)
+        noisy = [
+            a * x + s * eps for a, s in zip(levels.alpha, levels.sigma, strict=True)
+        ]
+        noisy = noisy[-2::-1]  # from little to much
+        found = [denoise(y, STAGES - 1 - i) for i, y in enumerate(noisy)]
+        shown = [
+            y / max(s, 1.0) for y, s in zip(noisy, levels.sigma[-2::-1], strict=True)
+        ]
+        return jnp.stack(shown, 1), jnp.stack(found, 1)
+
+    def _loss(self, params, model_state, batch, rng):
+        return self._metrics(params, batch, rng, train=True), model_state
+
+    def _metrics(self, params, batch, key, train: bool) -> gradient.Metrics:
+        x0, mask, label = batch[self.input], batch["mask"], self._label(batch)
+        keys = jax.random.split(key, 4)
+        alpha, sigma, time, index = self._draw(keys[0], len(x0))
+        eps = jax.random.normal(keys[1], x0.shape)
+        x = noise.add(x0, eps, alpha, sigma)
+        if label is not None and train:
+            dropped = jax.random.bernoulli(keys[2], self.label_dropout, label.shape)
+            label = jnp.where(dropped, self.classes, label)
+        rng = keys[3] if train else None
+        predicted = self._apply(params, x, sigma, time, label, rng)
+        wanted = parameterisation.target(self.prediction, x0, eps, alpha, sigma)
+        squared = _mean((predicted - wanted) ** 2)
+        values = {"loss": squared, "squared_error": squared}
+        if index is not None and (self.loss == "variational" or not train):
+            x0_found = parameterisation.to_x0(
+                self.prediction, x, predicted, alpha, sigma
+            )
+            x0_found = x0_found if train else jnp.clip(x0_found, -1, 1)
+            at = bound.terms(self.process, self.variance, x0, x0_found, x, index)
+            bits = self.process.steps * at + bound.prior(self.process, x0)
+            values["bits_per_dimension"] = bits
+            if self.loss == "variational":
+                values["loss"] = bits
+        return {k: ((v * mask).sum(), mask.sum()) for k, v in values.items()}
+
+    def _draw(self, key, count: int):
+        """Draws alpha, sigma, time (count,), and the step of discrete processes."""
+        if not isinstance(self.process, noise.Discrete):
+            return *self.process.draw(key, count), None
+        index = self.process.draw_steps(key, count)
+        return *self.process.at(index), index
+
+
+def _mean(values: jax.Array) -> jax.Array:
+    return values.reshape(values.shape[0], -1).mean(-1)
+
+
+def build(
+    model: nn.Module,
+    tx: optax.GradientTransformation,
+    options: gradient.Options,
+    *,
+    process: str = "discrete",
+    schedule: str = "linear",
+    timesteps: int = 1000,
+    prediction: str = "",
+    loss: str = "simple",
+    variance: str = "large",
+    clip: bool = True,
+    label_dropout: float = 0.0,
+    sampler: str = "ddim",
+    steps: int = 50,
+    eta: float = 0.0,
+    guidance: float = 1.0,
+    input: str = "image",
+) -> Diffusion:
+    """Builds the task.
+
+    Args:
+      model: called as (x, time, label, *, train); has the field `classes`.
+      tx: the optimizer.
+      options: switches of the gradient step.
+      process: "discrete", "edm" or "flow", see `noise`.
+      schedule: of discrete processes: "linear" or "cosine".
+      timesteps: T of discrete processes.
+      prediction: what the network predicts, see `parameterisation`; empty: the usual.
+      loss: "simple", or of discrete processes "variational".
+      variance: of ancestral sampling and the bound: "small", beta tilde, or "large",
+        beta.
+      clip: estimates of the data are clipped to [-1, 1] when sampling.
+      label_dropout: share of the examples without a label in training, in [0, 1).
+      sampler: of an evaluation's samples, see `samplers`.
+      steps: likewise.
+      eta: likewise, of "ddim".
+      guidance: likewise, see `Sampling`.
+      input: name of the batch's feature.
+
+    Raises:
+      ValueError: a choice is unknown, or a number out of range.
+    """
+    for field, value, legal in (
+        ("loss", loss, LOSSES),
+        ("variance", variance, samplers.VARIANCES),
+    ):
+        if value not in legal:
+            raise ValueError(
+                f"unknown task.{field} {value!r}; use one of {', '.join(legal)}"
+            )
+    if loss == "variational" and process != "discrete":
+        raise ValueError(
+            f"task.loss=variational needs task.process=discrete, got {process}; change "
+            "one of them"
+        )
+    if not 0 <= label_dropout < 1 or (label_dropout and not model.classes):
+        raise ValueError(
+            "task.label_dropout must be in 0..1, and 0 without model.classes, got "
+            f"{label_dropout} with model.classes={model.classes}; correct one of them"
+        )
+    task = Diffusion(
+        *(model, tx, options),
+        process=noise.make(process, schedule, timesteps),
+        prediction=parameterisation.choose(process, prediction),
+        loss=loss,
+        variance=variance,
+        clip=clip,
+        label_dropout=label_dropout,
+        sampling=Sampling(sampler, steps, eta, guidance),
+        input=input,
+    )
+    task.check(task.sampling)
+    return task
