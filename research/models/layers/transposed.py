@@ -40,7 +40,7 @@ class ConvTranspose(nn.Module):
             return y
         zeros = nn.initializers.zeros
         bias = self.param("bias", zeros, (self.features,), self.param_dtype)
-        return y + bias.astype(y.dtype)
+        return y + bias.astype(y.dtype).reshape(1, 1, 1, -1)
 
 
 def conv_transpose(kernels: str, **fields: Any) -> Callable[..., ConvTranspose]:
