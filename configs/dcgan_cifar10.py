@@ -1,4 +1,4 @@
-"""DCGAN on CIFAR-10: 1,733,952 parameters.
+"""DCGAN on CIFAR-10: 1,732,224 parameters.
 
 Paper: Radford, Metz & Chintala: Unsupervised Representation Learning with Deep
 Convolutional Generative Adversarial Networks, 2016, https://arxiv.org/abs/1511.06434.

@@ -60,6 +60,19 @@ def _tokens(vocabulary, *lengths):
     return inputs
 
 
+def _game(latent, *shape):
+    """Noise and images: what both networks of a game read."""
+
+    def inputs(batch):
+        generator = np.random.default_rng(0)
+        return tuple(
+            jnp.asarray(generator.normal(size=(batch, *each)), jnp.float32)
+            for each in ((latent,), shape)
+        )
+
+    return inputs
+
+
 def _at(inputs, variants):
     return {variant: inputs for variant in variants}
 
@@ -126,11 +139,25 @@ CASES = {
     ),
     "bert": Case(_tokens(64, 6), _BERT),
     "cnn": Case(_image(28, 28, 1), {"32-64-128": 1_199_882}),
+    "dcgan": Case(
+        _game(8, 8, 8, 1),
+        {"64": 6_342_272, "32": 1_732_224, "28": 898_304},
+        published={
+            "64": _game(100, 64, 64, 3),
+            "32": _game(100, 32, 32, 3),
+            "28": _game(100, 28, 28, 1),
+        },
+    ),
     "dlinear": Case(
         _image(12, 3),
         _DLINEAR,
         published=_at(_image(336, 7), ("dlinear", "nlinear"))
         | _at(_image(96, 7), ("dlinear-96",)),
+    ),
+    "gan": Case(
+        _game(8, 6, 6, 1),
+        {"mnist": 3_735_425},
+        published={"mnist": _game(100, 28, 28, 1)},
     ),
     "gpt": Case(_tokens(11, 6), _GPT),
     "itransformer": Case(
@@ -161,6 +188,11 @@ CASES = {
         | _at(_image(5, 2), _RNN_OF_PAIRS),
     ),
     "seq2seq": Case(_tokens(11, 5, 4), _SEQ2SEQ),
+    "sngan": Case(
+        _game(8, 8, 8, 1),
+        {"sngan": 5_330_563, "wgan_gp": 2_258_308},
+        published=_at(_game(128, 32, 32, 3), ("sngan", "wgan_gp")),
+    ),
     "transformer": Case(_tokens(11, 5, 4), _TRANSFORMER),
     "vae": Case(_image(8, 8, 1), _VAE, published=_at(_image(28, 28, 1), _VAE)),
     "vgg": Case(_image(32, 32, 3), _VGG, published=_at(_image(224, 224, 3), _VGG)),

@@ -31,7 +31,7 @@ from research.models import layers
 VARIANTS = {
     # 64x64x3: 3,576,704 and 2,765,568, Fig. 1 at half its widths
     "64": dict(latent=100, channels=(512, 256, 128, 64)),
-    # 32x32x3: 1,068,480 and 665,472
+    # 32x32x3: 1,068,928 and 663,296
     "32": dict(latent=100, channels=(256, 128, 64)),
     # 28x28x1: 759,680 and 138,624
     "28": dict(latent=100, channels=(128, 64)),

@@ -46,10 +46,10 @@ def warnings(metrics: Mapping[str, float]) -> list[str]:
     diversity, accuracy = metrics["diversity"], metrics["accuracy"]
     if diversity < _COLLAPSED:
         found.append(
-            f"the generator's images are nearly alike: two differ by {diversity:.1%} of "
-            "what two real ones do; early on that is usual, later it means collapse: "
-            "go back to the best checkpoint and lower the learning rate, or use another "
-            "task.loss or a penalty such as task.r1"
+            "the generator's images are nearly alike: two of them differ by "
+            f"{diversity:.1%} of what two real ones do; early on that is usual, later "
+            "it means collapse: go back to the best checkpoint and lower the learning "
+            "rate, or use another task.loss or a penalty such as task.r1"
         )
     if accuracy > _BEATEN:
         found.append(

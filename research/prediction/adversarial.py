@@ -1,0 +1,163 @@
+"""Images that a generator makes of noise.
+
+… --samples=64 --seed=3 --picture=samples.png    a grid of them
+… --samples=64 --to=samples.npz                  the array `sample`, (64, h, w, c)
+… --truncation=0.7                               less variety, more typical images
+… --label=3                                      of one class, where there are classes
+… --interpolation=strip.png                      from one point of the noise to another
+"""
+
+import argparse
+import pathlib
+from collections.abc import Iterable, Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from research.data import preprocess
+from research.reports import strips
+from research.training import run as runs
+
+_COLUMNS, _ROWS = 16, 6  # of a picture; rows of an interpolation
+_CHUNK = 250  # images made at once
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of generators."""
+    parser.add_argument("--samples", type=int, default=64, help="images to make")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise")
+    parser.add_argument(
+        "--truncation", type=float, default=1.0, help="scale of the noise, 0..1"
+    )
+    parser.add_argument("--label", type=int, help="class of all images")
+    parser.add_argument("--picture", help="PNG with the images")
+    parser.add_argument(
+        "--to", help="file .npz for the images as the network made them"
+    )
+    parser.add_argument("--interpolation", help="PNG with walks between two draws")
+
+
+def of_run(opened: runs.Run, options: argparse.Namespace) -> Iterator[dict]:
+    """Yields {"sample": number} of each image, once all files are written.
+
+    Raises:
+      ValueError: an option out of range.
+    """
+    _check(opened, options)
+    return _made(opened, options)
+
+
+def show(rows: Iterable[dict], options: argparse.Namespace) -> None:
+    """Prints how many images were made, and where they are."""
+    print(f"made: {len(list(rows))}")
+    for name in ("to", "picture", "interpolation"):
+        if getattr(options, name):
+            print(f"written: {getattr(options, name)}")
+
+
+def draw(opened: runs.Run, count: int, seed: int) -> Iterator[np.ndarray]:
+    """Yields images (n, h, w, c) uint8, `count` in all, of all classes in turn."""
+    data = opened.programs.experiment.config.data
+    for made in _images(opened, count, seed):
+        yield np.asarray(preprocess.to_pixels(made, data.mean, data.std))
+
+
+def _images(opened, count, seed, truncation=1.0, label=None) -> Iterator[np.ndarray]:
+    """Yields images as the network makes them."""
+    task, shape = opened.programs.experiment.task, _shape(opened)
+    key = jax.random.key(seed)
+
+    @jax.jit
+    def make(state, start):
+        number = start + jnp.arange(_CHUNK)
+        chosen = number % max(1, task.model.classes) if label is None else label
+        chosen = jnp.broadcast_to(chosen, (_CHUNK,))
+        z = task.game.noise(key, _CHUNK, start)
+        return task.generate(state, z, shape, chosen, truncation)
+
+    for start in range(0, count, _CHUNK):
+        yield np.asarray(make(opened.state, start))[: count - start]
+
+
+def _shape(opened: runs.Run) -> tuple[int, ...]:
+    experiment = opened.programs.experiment
+    prepared = jax.eval_shape(experiment.preprocess, experiment.example_batch(1))
+    return prepared[experiment.task.input].shape[1:]
+
+
+def _made(opened: runs.Run, options) -> Iterator[dict]:
+    data = opened.programs.experiment.config.data
+    made = np.concatenate(
+        list(
+            _images(
+                opened, options.samples, options.seed, options.truncation, options.label
+            )
+        )
+    )
+    if options.to:
+        np.savez(options.to, sample=made)
+    if options.picture:
+        pixels = strips.to_pixels(made, data.mean, data.std)
+        rows = [("", pixels[k : k + _COLUMNS]) for k in range(0, len(made), _COLUMNS)]
+        strips.write(pathlib.Path(options.picture), rows)
+    if options.interpolation:
+        rows = [("", row) for row in _walks(opened, options)]
+        strips.write(pathlib.Path(options.interpolation), rows)
+    for number in range(len(made)):
+        yield {"sample": number}
+
+
+def _walks(opened: runs.Run, options) -> Iterator[np.ndarray]:
+    """Yields rows of images between two draws each, on the arc that joins them."""
+    task, shape = opened.programs.experiment.task, _shape(opened)
+    data = opened.programs.experiment.config.data
+    ends = np.asarray(task.game.noise(jax.random.key(options.seed), 2 * _ROWS))
+    label = np.zeros(_COLUMNS, np.int32) + (options.label or 0)
+    make = jax.jit(
+        lambda state, z: task.generate(state, z, shape, label, options.truncation)
+    )
+    for a, b in zip(ends[::2], ends[1::2], strict=True):
+        z = arc(a, b, np.linspace(0, 1, _COLUMNS))
+        yield strips.to_pixels(np.asarray(make(opened.state, z)), data.mean, data.std)
+
+
+def arc(a: np.ndarray, b: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Interpolates on the sphere (Shoemake 1985): normal draws keep their length.
+
+    Args:
+      a, b: (d,) ends.
+      shares: (n,) of the way from a to b, in [0, 1].
+
+    Returns:
+      (n, d) float32.
+    """
+    cosine = a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12)
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    if np.sin(angle) < 1e-6:
+        return ((1 - shares)[:, None] * a + shares[:, None] * b).astype(np.float32)
+    weights = np.sin(np.stack([1 - shares, shares]) * angle) / np.sin(angle)
+    return (weights.T @ np.stack([a, b])).astype(np.float32)
+
+
+def _check(opened: runs.Run, options) -> None:
+    if options.inputs:
+        raise ValueError(
+            f"a generator reads no files, got {options.inputs}; leave them out"
+        )
+    if options.samples < 1:
+        raise ValueError(
+            f"--samples={options.samples} must be at least 1; say how many images"
+        )
+    if not 0 <= options.truncation <= 1:
+        raise ValueError(
+            f"--truncation={options.truncation} must be in 0..1; 1 leaves the noise "
+            "as it is"
+        )
+    classes = opened.programs.experiment.task.model.classes
+    if options.label is not None and not 0 <= options.label < classes:
+        legal = f"use 0 to {classes - 1}" if classes else "leave it out"
+        raise ValueError(
+            f"--label={options.label} is not one of the {classes} classes that the "
+            f"generator was conditioned on; {legal}"
+        )

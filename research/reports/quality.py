@@ -1,0 +1,39 @@
+"""How good made images are, as `scripts/sample_quality.py` measured them."""
+
+import pathlib
+
+from research.reports import page
+from research.training import workdir
+
+FILE = "evaluation/samples.json"
+
+
+def section(folder: pathlib.Path) -> str:
+    """Shows distances to the data, and the classes that a classifier sees."""
+    file = folder / FILE
+    if not file.exists():
+        return ""
+    values = workdir.read_json(file)
+    told = (
+        f"<p>{values['examples']:,} images of the checkpoint of step "
+        f"{values['step']:,}, beside as many of {page.escape(values['reference'])}; "
+        f"features: {page.escape(values['features'])}. These numbers depend on the "
+        "features and compare with no published ones.</p>"
+    )
+    names = sorted(values["history"][-1]["metrics"])
+    rows = [
+        (f"{each['step']:,}", *(page.number(each["metrics"][n], n) for n in names))
+        for each in values["history"]
+    ]
+    heads = ("step", *(name.partition("/")[2] for name in names))
+    classes = page.table(
+        ("class", "made", "real"),
+        zip(
+            values["class_names"],
+            (f"{n:,}" for n in values["made"]),
+            (f"{n:,}" for n in values["real"]),
+            strict=True,
+        ),
+    )
+    body = told + page.table(heads, rows) + "<h3>Classes</h3>" + classes
+    return page.section("Quality of the images", body)
