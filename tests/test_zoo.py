@@ -131,7 +131,7 @@ CASES = {
         published={"2014": _image(224, 224, 3)},
     ),
     "ast": Case(_sound(3_000), {"audioset": 86_594_063, "speech_commands": 85_395_491}),
-    "audio_cnn": Case(_sound(1_000), {"16-32-64-64": 61_690}),
+    "audio_cnn": Case(_sound(2_000), {"16-32-64-64": 61_690}),
     "autoencoder": Case(
         _image(8, 8, 1),
         _AUTOENCODER,

@@ -58,9 +58,8 @@ class SoundFiles:
         """
         audio = np.empty((len(indices), self._length), np.int16)
         for row, index in enumerate(indices):
-            file = self.files[index]
-            sound = sounds.read(file, self._rate, **self._rule)
-            self._once.tell(sound.notes, file)
+            sound = sounds.read(self.files[index], self._rate, **self._rule)
+            self._once.tell(sound.notes)
             audio[row] = sounds.to_int16(sounds.fit(sound.samples, self._length))
         return {"audio": audio, "label": self._labels[indices]}
 

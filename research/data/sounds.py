@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import pathlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,12 +27,12 @@ class Sound:
     Attributes:
       samples: (t,) float32 in [-1, 1], one channel at the rate asked for.
       rate: samples per second.
-      notes: sentences on what a user should know of the file.
+      notes: kind ("stereo", "clipped" or "resampled") -> a sentence on the file.
     """
 
     samples: np.ndarray
     rate: int
-    notes: tuple[str, ...]
+    notes: Mapping[str, str]
 
 
 def read(
@@ -55,12 +56,12 @@ def read(
         finite, or is refused by the choices above; the sentence names it.
     """
     samples, own_rate = _decode(file)
-    notes = []
+    notes = {}
     if samples.shape[1] > 1:
-        notes.append(f"{file} has {samples.shape[1]} channels, which are averaged")
+        notes["stereo"] = f"{file} has {samples.shape[1]} channels, which are averaged"
     clipped = (np.abs(samples) >= 1 - 1 / FULL_SCALE).mean()
     if clipped >= _CLIPPED_SHARE:
-        notes.append(
+        notes["clipped"] = (
             f"{file} is clipped: {clipped:.1%} of its samples are at full scale"
         )
     mono = samples.mean(axis=1, dtype=np.float32)
@@ -76,8 +77,8 @@ def read(
                 "it, or set config.data.other_rate to resample"
             )
         mono = resample(mono, own_rate, rate)
-        notes.append(f"{file} is resampled from {own_rate} to {rate} Hz")
-    return Sound(mono.clip(-1, 1), rate, tuple(notes))
+        notes["resampled"] = f"{file} is resampled from {own_rate} to {rate} Hz"
+    return Sound(mono.clip(-1, 1), rate, notes)
 
 
 def resample(samples: np.ndarray, old: int, new: int) -> np.ndarray:
@@ -158,10 +159,9 @@ class Once:
     def __init__(self):
         self._told = set()
 
-    def tell(self, notes: tuple[str, ...], file: str | os.PathLike) -> None:
-        """Logs notes on a file, without those like one that was logged before."""
-        for note in notes:
-            kind = note.removeprefix(str(file)).split()[0:2]
-            if tuple(kind) not in self._told:
-                self._told.add(tuple(kind))
+    def tell(self, notes: Mapping[str, str]) -> None:
+        """Logs notes on a file, but for kinds that were logged before."""
+        for kind, note in notes.items():
+            if kind not in self._told:
+                self._told.add(kind)
                 logging.warning("%s; further files like it are not named", note)

@@ -71,7 +71,11 @@ class AudioCNN(nn.Module):
     def __call__(
         self, x: Float[Array, "b t"], *, train: bool
     ) -> Float[Array, "b {self.num_classes}"]:
-        """Computes logits; randomness comes from the rng "dropout" when training."""
+        """Computes logits; randomness comes from the rng "dropout" when training.
+
+        Raises:
+          ValueError: the pooling would leave no frame or no band.
+        """
         shared = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         conv = layers.conv(self.kernels, use_bias=False, **shared)
         norm = layers.batch_norm(
@@ -85,6 +89,7 @@ class AudioCNN(nn.Module):
             mels=self.mels,
             scale=self.mel_scale,
         )
+        self._check(*x.shape[1:])
         # Without a learned scale, so that 0 is a band's mean, which SpecAugment sets.
         bands = dict(dtype=jnp.float32, use_scale=False, use_bias=False, name="bands")
         x = norm(**bands)(x)
@@ -100,6 +105,15 @@ class AudioCNN(nn.Module):
         x = layers.Dropout(self.dropout, deterministic=not train)(x)
         head = layers.dense(self.kernels, **shared)
         return head(self.num_classes, name="head")(x).astype(jnp.float32)
+
+    def _check(self, frames: int, mels: int) -> None:
+        least = 2 ** len(self.features)
+        if min(frames, mels) < least:
+            raise ValueError(
+                f"audio_cnn halves frames and bands {len(self.features)} times and "
+                f"needs at least {least} of each, got {frames} frames and {mels} mel "
+                "bands; make config.data.seconds longer, or use fewer features"
+            )
 
 
 def build(variant: str, **overrides: Any) -> AudioCNN:

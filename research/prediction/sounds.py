@@ -171,7 +171,7 @@ def _row(listener: Listener, file, sound, probability, starts, top: int) -> dict
         "file": str(file),
         "seconds": seconds,
         "classes": [{"class": names[i], "probability": float(mean[i])} for i in best],
-        "notes": list(sound.notes),
+        "notes": list(sound.notes.values()),
         "windows": over_time if len(over_time) > 1 else [],
     }
 

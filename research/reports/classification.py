@@ -152,15 +152,16 @@ def _choose(probability, label, predicted) -> dict[str, np.ndarray]:
 
 
 def _pictures(spec: source.Spec) -> Callable | None:
-    """Finds (examples, indices) -> (n, h, w, c) uint8; None where nothing is shown."""
+    """Finds (examples, indices) -> n (h, w, c) uint8; None where nothing is shown."""
     feature = spec.features.get("image")
     if feature and pictures.are_images(feature.shape, feature.dtype):
         return lambda examples, indices: examples.gather(indices)["image"]
     if "audio" in spec.features:
         rate = spec.sizes["sample_rate"]
-        return lambda examples, indices: np.stack(
-            [spectrograms.picture(x, rate) for x in examples.gather(indices)["audio"]]
-        )
+        return lambda examples, indices: [
+            spectrograms.picture(samples, rate, trim=True)
+            for samples in examples.gather(indices)["audio"]
+        ]
     return None
 
 

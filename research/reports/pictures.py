@@ -21,13 +21,13 @@ def are_images(shape: Sequence[int], dtype: str) -> bool:
 
 
 def write_grid(
-    file: pathlib.Path, images: np.ndarray, captions: Sequence[str]
+    file: pathlib.Path, images: Sequence[np.ndarray], captions: Sequence[str]
 ) -> list[tuple[int, int, int, int]]:
     """Writes images with captions as one PNG, row by row.
 
     Args:
       file: where to; its folder is made.
-      images: (n, h, w, c) uint8, n > 0; c = 1 grey, 3 RGB, 4 RGBA; of any other
+      images: n > 0 of (h, w, c) uint8; c = 1 grey, 3 RGB, 4 RGBA; of any other
         number of channels the first is shown.
       captions: n texts of one or more lines.
 

@@ -109,6 +109,18 @@ def test_the_official_split_of_fsdd_is_by_take(digits):
     assert not set(train.files) & set(test.files)
 
 
+def test_the_published_recordings_of_fsdd(research_data):
+    folder = research_data / "fsdd"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    train, test = (fsdd.load(s, str(folder)) for s in ("train", "test"))
+    assert np.bincount(train.labels()).tolist() == [270] * 10
+    assert np.bincount(test.labels()).tolist() == [30] * 10
+    assert len(fsdd.load("test", str(folder), held_out="george")) == 500
+    audio = test.gather(np.arange(0, 300, 37))["audio"]
+    assert audio.shape == (9, 8_000) and (np.abs(audio).max(axis=1) > 500).all()
+
+
 def test_a_speaker_of_fsdd_may_be_held_out(digits):
     options = SHORT | {"held_out": "bob"}
     train, test = (fsdd.load(s, str(digits), **options) for s in ("train", "test"))

@@ -39,7 +39,7 @@ def _fails(kind, message, file, **options):
 def test_samples_are_those_that_were_written(tmp_path, name, subtype, error):
     file = _write(tmp_path / name, _tone(), subtype=subtype)
     sound = sounds.read(file, RATE)
-    assert sound.samples.dtype == np.float32 and sound.notes == ()
+    assert sound.samples.dtype == np.float32 and sound.notes == {}
     np.testing.assert_allclose(sound.samples, _tone(), rtol=0, atol=error)
 
 
@@ -48,13 +48,13 @@ def test_channels_are_averaged_and_said(tmp_path):
     file = _write(tmp_path / "a.wav", np.stack([left, right], axis=1), subtype="FLOAT")
     sound = sounds.read(file, RATE)
     np.testing.assert_allclose(sound.samples, (left + right) / 2, atol=1e-6)
-    assert sound.notes == (f"{file} has 2 channels, which are averaged",)
+    assert sound.notes == {"stereo": f"{file} has 2 channels, which are averaged"}
 
 
 def test_another_rate_is_resampled_and_said_or_refused(tmp_path):
     file = _write(tmp_path / "a.wav", _tone(rate=22_050), 22_050, subtype="FLOAT")
     sound = sounds.read(file, RATE)
-    assert sound.notes == (f"{file} is resampled from 22050 to 8000 Hz",)
+    assert sound.notes == {"resampled": f"{file} is resampled from 22050 to 8000 Hz"}
     assert len(sound.samples) == 4_000
     inside = slice(100, -100)
     error = np.abs(sound.samples - _tone())[inside].max()
@@ -79,7 +79,7 @@ def test_resampling_removes_what_would_alias():
 
 def test_a_clipped_file_is_told_of(tmp_path):
     file = _write(tmp_path / "a.wav", (4 * _tone()).clip(-1, 1))
-    (note,) = sounds.read(file, RATE).notes
+    (note,) = sounds.read(file, RATE).notes.values()
     assert re.fullmatch(
         re.escape(f"{file} is clipped: ") + r"\d\d\.\d% of its samples are at full "
         "scale",
