@@ -128,6 +128,11 @@ CASES = {
         published=_at(_image(96, 7), _ITRANSFORMER),
     ),
     "lenet": Case(_image(32, 32, 1), {"1998": 60_000, "modern": 61_706}),
+    "lstm_forecaster": Case(
+        _image(12, 3),
+        {"direct": 62_112, "autoregressive": 18_887},
+        published=_at(_image(96, 7), ("direct", "autoregressive")),
+    ),
     "mlp": Case(
         _image(28, 28, 1), {"512-512": 669_706, "300": 238_510, "256-128-64": 242_762}
     ),
