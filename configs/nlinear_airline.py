@@ -6,9 +6,9 @@ python scripts/train.py --config=configs/nlinear_airline.py \
   --config.data.path=airline-passengers.csv --workdir=runs/airline
 python scripts/predict.py --workdir=runs/airline airline-passengers.csv \
   --picture=forecast.svg
-Hardware: 2 CPU cores, seconds.
-error of repeating the last year.
-The last two years are the test, the two before them the validation.
+Hardware: 2 CPU cores, seconds. Expected: test/mse 0.12, where repeating the last year
+has 0.56. The last two years are the test, the two before them the validation: 13
+windows each, of which the interval of 80 % held 56 % of the test's months.
 """
 
 from configs import base

@@ -151,6 +151,9 @@ CASES = {
     ),
     "seq2seq": Case(_tokens(11, 5, 4), _SEQ2SEQ),
     "transformer": Case(_tokens(11, 5, 4), _TRANSFORMER),
+    "transformer_forecaster": Case(
+        _image(12, 3), {"64": 168_199}, published={"64": _image(96, 7)}
+    ),
     "vae": Case(_image(8, 8, 1), _VAE, published=_at(_image(28, 28, 1), _VAE)),
     "vgg": Case(_image(32, 32, 3), _VGG, published=_at(_image(224, 224, 3), _VGG)),
     "vit": Case(

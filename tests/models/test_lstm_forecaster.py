@@ -90,6 +90,4 @@ def test_quantiles_have_a_place(mode):
 def test_an_unknown_mode_is_one_sentence():
     with pytest.raises(ValueError) as error:
         lstm_forecaster.build("debug", mode="two")
-    assert str(error.value) == (
-        "unknown mode 'two'; use one of direct, autoregressive"
-    )
+    assert str(error.value) == ("unknown mode 'two'; use one of direct, autoregressive")
