@@ -6,8 +6,8 @@ python scripts/train.py --config=configs/patchtst_etth1.py \
   --config.data.path=ETTh1.csv --workdir=runs/patchtst
 (ETTh1.csv: https://github.com/zhouhaoyi/ETDataset.) Hardware: 2 CPU cores. Expected:
 test/mse 0.375 +- 0.010.
-Differences: the authors' loader left out the last, partial batch of test windows, which
-is counted here. configs/patchtst_etth1_192.py, …_336.py and …_720.py look further.
+Differences: all test windows count, where the authors' loader left out the last,
+partial batch. configs/patchtst_etth1_192.py, …_336.py and …_720.py look further.
 """
 
 from configs import dlinear_etth1

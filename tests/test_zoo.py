@@ -171,6 +171,11 @@ CASES = {
         {"128-128-256-512": 559_114, "tutorial": 26_915},
         published={"tutorial": _sound(8_000)},
     ),
+    "lstm_forecaster": Case(
+        _image(12, 3),
+        {"direct": 62_112, "autoregressive": 18_887},
+        published=_at(_image(96, 7), ("direct", "autoregressive")),
+    ),
     "mlp": Case(
         _image(28, 28, 1), {"512-512": 669_706, "300": 238_510, "256-128-64": 242_762}
     ),
@@ -194,6 +199,9 @@ CASES = {
         published=_at(_game(128, 32, 32, 3), ("sngan", "wgan_gp")),
     ),
     "transformer": Case(_tokens(11, 5, 4), _TRANSFORMER),
+    "transformer_forecaster": Case(
+        _image(12, 3), {"64": 168_199}, published={"64": _image(96, 7)}
+    ),
     "vae": Case(_image(8, 8, 1), _VAE, published=_at(_image(28, 28, 1), _VAE)),
     "vgg": Case(_image(32, 32, 3), _VGG, published=_at(_image(224, 224, 3), _VGG)),
     "vit": Case(

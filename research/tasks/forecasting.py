@@ -10,7 +10,8 @@ channels, whatever the batches: `mse`, `mae`, of the median where there are quan
 `loss`, what is minimised; of quantiles also `coverage`, the share of the truth between
 the lowest and the highest, and `width`, the mean distance of these two. The windows of
 a split begin at each of its rows, so that the averages are those of a rolling origin
-with parameters that stay; no window is left out of a last batch.
+with parameters that stay. All windows count: published scripts often left out those of
+a last, partial batch.
 
 Scores, on the same windows: `repeat_mse`, `repeat_mae` of repeating the last value, and
 `seasonal_mse`, `seasonal_mae` of repeating the last `period` steps.
@@ -177,7 +178,8 @@ def quantile_loss(forecast, target, levels):
       target: (..., 1).
       levels: q numbers p in (0, 1).
     """
-    p, d = jnp.asarray(levels, jnp.float32), target - forecast
+    d = target - forecast
+    p = jnp.asarray(levels, jnp.float32).reshape((1,) * (d.ndim - 1) + (-1,))
     return jnp.maximum(p * d, (p - 1) * d)
 
 
