@@ -13,7 +13,9 @@ from collections.abc import Sequence
 
 from research.data import images, objects, source
 
-_HOLDS = "annotations/instances_train*.json and train*/ (or train/_annotations.coco.json)"
+_HOLDS = (
+    "annotations/instances_train*.json and train*/ (or train/_annotations.coco.json)"
+)
 _NAMES = {
     "train": ("train",),
     "validation": ("validation", "valid", "val"),

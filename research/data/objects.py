@@ -102,7 +102,9 @@ class Checker:
                 continue
             told = f"box {number} ({name}) of {origin} {wrong}"
             if self.bad_boxes == "refuse":
-                raise ValueError(f"{told}; correct it or set config.data.bad_boxes=drop")
+                raise ValueError(
+                    f"{told}; correct it or set config.data.bad_boxes=drop"
+                )
             self.dropped += 1
             logging.warning("%s; dropped", told)
         boxes = np.array([box for _, box, _ in kept], np.float32).reshape(-1, 4)

@@ -65,7 +65,11 @@ def measure(predictions: Mapping[str, np.ndarray], num_classes: int) -> Measured
     # (iou, recall, class, area, most boxes): all areas, 100 boxes
     precision = evaluation.eval["precision"][:, :, :, 0, -1]
     counts = np.bincount(
-        [a["category_id"] - 1 for a in truth.dataset["annotations"] if not a["iscrowd"]],
+        [
+            a["category_id"] - 1
+            for a in truth.dataset["annotations"]
+            if not a["iscrowd"]
+        ],
         minlength=num_classes,
     )
     return Measured(
@@ -88,7 +92,10 @@ def _mean(precision: np.ndarray) -> float | None:
 
 
 def _dataset(annotations: list[dict], images: int) -> dict:
-    return {"images": [{"id": k + 1} for k in range(images)], "annotations": annotations}
+    return {
+        "images": [{"id": k + 1} for k in range(images)],
+        "annotations": annotations,
+    }
 
 
 def _objects(predictions) -> list[dict]:
@@ -96,7 +103,8 @@ def _objects(predictions) -> list[dict]:
     crowd = np.asarray(predictions["true_crowd"])
     names = ("true_boxes", "true_labels")
     return [
-        row | {"iscrowd": int(crowd[at])} for at, row in _rows(predictions, mask, *names)
+        row | {"iscrowd": int(crowd[at])}
+        for at, row in _rows(predictions, mask, *names)
     ]
 
 

@@ -73,8 +73,7 @@ def write(
     names = spec.class_names
     measured = mean_average_precision.measure(predictions, len(names))
     values["classes"] = [
-        {"name": name} | row
-        for name, row in zip(names, measured.classes, strict=True)
+        {"name": name} | row for name, row in zip(names, measured.classes, strict=True)
     ]
     frequent = sorted(range(len(names)), key=lambda k: -measured.classes[k]["objects"])
     values["curves"] = {
@@ -222,6 +221,6 @@ def _scores(values: Mapping) -> str:
     points = [k / 100 for k in range(101)]
     drawn = precision_recall.curves(points, lines) if lines else ""
     return (
-        f'<h3>Precision over recall at IoU 0.5, and average precision</h3>\n<div '
+        f"<h3>Precision over recall at IoU 0.5, and average precision</h3>\n<div "
         f'class="beside">{drawn}<div>{overall}</div><div>{classes}</div></div>\n'
     )

@@ -28,9 +28,7 @@ def giou(a: Float[Array, "... 4"], b: Float[Array, "... 4"]) -> Float[Array, "..
     shared = _shared(a, b)
     union = area(a) + area(b) - shared
     least = jnp.minimum(a[..., :2], b[..., :2])
-    hull = area(
-        jnp.concatenate([least, jnp.maximum(a[..., 2:], b[..., 2:])], axis=-1)
-    )
+    hull = area(jnp.concatenate([least, jnp.maximum(a[..., 2:], b[..., 2:])], axis=-1))
     ratio = jnp.where(union > 0, shared / jnp.where(union > 0, union, 1), 0)
     waste = jnp.where(hull > 0, (hull - union) / jnp.where(hull > 0, hull, 1), 0)
     return ratio - waste

@@ -127,7 +127,9 @@ class Detection(Task):
         """Counts what is found at IoU 0.5 among boxes of at least the threshold."""
         found, scores, labels = self._decode(outputs, batch)
         truth = [batch[name] for name in _TRUTH]
-        hits, claimed = jax.vmap(_match)(found, labels, scores >= self.threshold, *truth)
+        hits, claimed = jax.vmap(_match)(
+            found, labels, scores >= self.threshold, *truth
+        )
         real = (batch["box_mask"] > 0) & ~batch["crowd"]
         mask = batch["mask"]
         hits = (hits * mask).sum()

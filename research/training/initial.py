@@ -72,7 +72,9 @@ def _read(name: str, experiment) -> dict:
 def _as_trunk(given: dict) -> dict:
     """Moves a classifier's variables to where a detector has its trunk."""
     return {
-        kind: {"backbone": {name: leaf for name, leaf in tree.items() if name != "head"}}
+        kind: {
+            "backbone": {name: leaf for name, leaf in tree.items() if name != "head"}
+        }
         for kind, tree in given.items()
     }
 

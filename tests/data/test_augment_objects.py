@@ -19,6 +19,9 @@ def _batch(count=8):
     for k in range(count):
         for left, top, right, bottom in batch["boxes"][k].astype(int):
             image[k, top:bottom, left:right] = 1
+    for name in ("boxes", "labels", "box_mask", "crowd"):  # room for a mosaic's
+        rest = np.zeros((count, 9, *batch[name].shape[2:]), batch[name].dtype)
+        batch[name] = np.concatenate([batch[name], rest], axis=1)
     return batch | {"image": image}
 
 
@@ -27,8 +30,10 @@ def _boxed(shape, boxes, mask):
     for k in range(len(boxes)):
         for (left, top, right, bottom), real in zip(boxes[k], mask[k], strict=True):
             if real:
-                rows = slice(int(np.ceil(top + 1)), int(bottom - 1))
-                drawn[k, rows, int(np.ceil(left + 1)) : int(right - 1)] = 1
+                first = (max(int(np.ceil(side + 1)), 0) for side in (top, left))
+                last = (max(int(side - 1), 0) for side in (bottom, right))
+                rows, columns = map(slice, first, last)
+                drawn[k, rows, columns] = 1
     return drawn
 
 
@@ -39,8 +44,8 @@ def _assert_boxes_hold_what_is_white(batch):
     inner = _boxed(white.shape, boxes, mask)
     assert inner.sum() > 100
     assert white[inner > 0].min() > 0.9
-    grown = boxes + np.array([-2, -2, 2, 2], np.float32)
-    outer = _boxed(white.shape, np.clip(grown, -2, 98), mask)
+    grown = boxes + np.array([-3, -3, 3, 3], np.float32)
+    outer = _boxed(white.shape, grown, mask)
     assert white[outer == 0].max() < 0.1
 
 
@@ -69,9 +74,6 @@ def test_boxes_stay_on_their_objects(changes):
     changed = jax.jit(change)(batch | positions, 3)
     assert set(changed) == set(batch)
     assert not np.array_equal(changed["image"], batch["image"])
-    if "mosaic" in changes:  # boxes beyond the third have no room
-        whole = np.asarray(changed["box_mask"]).sum(1) < 3
-        changed = {name: np.asarray(value)[whole] for name, value in changed.items()}
     _assert_boxes_hold_what_is_white(changed)
 
 

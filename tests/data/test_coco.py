@@ -31,9 +31,7 @@ def test_annotations_beside_the_pictures(tmp_path):
 
 
 def test_an_unknown_category(tmp_path):
-    file = files.write_coco(
-        tmp_path, "train", files.coco([(1, 9, (8, 6, 32, 24), 0)])
-    )
+    file = files.write_coco(tmp_path, "train", files.coco([(1, 9, (8, 6, 32, 24), 0)]))
     with pytest.raises(ValueError) as error:
         coco.load("train", tmp_path, bad_boxes="refuse")
     assert str(error.value) == (
