@@ -158,6 +158,6 @@ def test_a_bad_zoom_is_one_sentence():
     with pytest.raises(ValueError) as error:
         augment.check(_options(zoom=(2.0, 1.0)))
     assert str(error.value) == (
-        "config.augment.zoom must be () or (least, most) factor, 0 < least <= most, got "
-        "(2.0, 1.0); use for example (0.7, 1.5)"
+        "config.augment.zoom must be () or (least, most) factor, 0 < least <= most, "
+        "got (2.0, 1.0); use for example (0.7, 1.5)"
     )

@@ -11,7 +11,7 @@ from research.metrics import mean_average_precision
 
 
 def _predictions(images):
-    """Packs [(objects, found), …]: objects (box, label, crowd), found (box, label, p)."""
+    """Packs [(objects, found), …]: (box, label, crowd) and (box, label, score)."""
     n = len(images)
     most = max([1, *(len(part) for image in images for part in image)])
     packed = {
@@ -120,7 +120,7 @@ def test_many_random_boxes(tmp_path):
 
 
 def test_counted_by_hand():
-    """One of two found, and one that is not there above it: precision 1/2 to recall 1/2.
+    """One of two found, and above it one that is not there: precision is 1/2.
 
     51 of the 101 recall points lie in 0..0.5, each with precision 0.5.
     """
