@@ -6,7 +6,8 @@ checkpoint, 72 to test.
 python scripts/train.py --config=configs/retinanet_bccd.py --config.data.path=FOLDER
 (FOLDER holds Annotations, JPEGImages and ImageSets. The weights of the trunk are
 fetched by name where `huggingface_hub` is installed; --config.init.weights=FILE reads
-a file you brought, and --config.init.weights= draws them, with --config.model.norm=batch.)
+a file you brought, and --config.init.weights= draws them; add --config.model.norm=batch
+then.)
 Hardware: one GPU, minutes. Expected: test ap50 above 0.70; not run.
 """
 

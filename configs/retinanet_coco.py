@@ -37,13 +37,13 @@ def get_config(arg: str = ""):
     config.train.epochs = 26.0
     config.checkpoint.metric = "validation/f1"
     config.claim.update(
-        paper="Lin, Goyal, Girshick, He & Dollár: Focal Loss for Dense Object Detection",
+        paper="Lin et al.: Focal Loss for Dense Object Detection",
         year=2017,
         link="https://arxiv.org/abs/1708.02002",
         table="torchvision, RetinaNet_ResNet50_FPN_Weights.COCO_V1",
         metric="validation/ap",
         mode="max",
-        protocol="COCO val2017, 5,000 pictures, pycocotools, read at the last checkpoint",
+        protocol="COCO val2017, 5,000 pictures, pycocotools, at the last checkpoint",
         published=0.364,
         tolerance=0.005,
         reason="two seeds of such detectors differ by some tenths of a point",

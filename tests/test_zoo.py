@@ -114,6 +114,7 @@ _TRANSFORMER = {
     **{"base": 63_082_496, "big": 214_245_376},
     **{"multi30k": 9_038_341, "tiny": 2_568_192},
 }
+_RETINANET = {"resnet50": 34_068_119, "resnet18": 21_048_471, "small": 3_377_799}
 _VGG = {"11": 132_863_336, "13": 133_047_848, "16": 138_357_544, "19": 143_667_240}
 _VAE = {"200-200-50": 425_284, "400-20": 652_824, "conv-20": 105_257}
 _VIT = {
@@ -138,6 +139,10 @@ CASES = {
         published=_at(_image(28, 28, 1), _AUTOENCODER),
     ),
     "bert": Case(_tokens(64, 6), _BERT),
+    "centernet": Case(
+        _image(64, 64, 3),
+        {"resnet18": 12_841_940, "resnet50": 28_712_404, "small": 3_284_372},
+    ),
     "cnn": Case(_image(28, 28, 1), {"32-64-128": 1_199_882}),
     "dcgan": Case(
         _game(8, 8, 8, 1),
@@ -159,6 +164,7 @@ CASES = {
         {"mnist": 3_735_425},
         published={"mnist": _game(100, 28, 28, 1)},
     ),
+    "detr": Case(_image(64, 64, 3), {"resnet50": 41_577_888}),
     "gpt": Case(_tokens(11, 6), _GPT),
     "itransformer": Case(
         _image(12, 3),
@@ -186,6 +192,7 @@ CASES = {
         | _at(_image(512, 7), _PATCHTST_512),
     ),
     "resnet": Case(_image(32, 32, 3), _RESNET),
+    "retinanet": Case(_image(64, 64, 3), _RETINANET),
     "rnn": Case(
         _tokens(11, 6),
         _RNN_OF_TOKENS | _RNN_OF_PIXELS | _RNN_OF_PAIRS,

@@ -148,18 +148,9 @@ def make(
             image = augment_geometry.pad_crop(
                 image, draws, options.pad_crop, options.pad_mode
             )
-        if options.flip != "none":
-            chosen = _flipped(options.flip, seed, epoch, example)
-            image = augment_geometry.flip(image, chosen)
-            if "boxes" in batch:
-                width = image.shape[2]
-                batch["boxes"] = augment_objects.flip(batch["boxes"], chosen, width)
-        if options.flip_vertical:
-            chosen = augment_draws.uniform(key, "flip_vertical", 1)[:, 0] < 0.5
-            image = jnp.where(chosen[:, None, None, None], image[:, ::-1], image)
-            if "boxes" in batch:
-                turn, height = augment_objects.flip_vertical, image.shape[1]
-                batch["boxes"] = turn(batch["boxes"], chosen, height)
+        chosen = _flipped(options.flip, seed, epoch, example)
+        batch |= _mirrored(options, batch | {"image": image}, chosen, key)
+        image = batch["image"]
         image = _recolour(options, image, key, fill)
         batch["image"] = _remove(options, image, key, fill)
         if options.mosaic:
@@ -177,6 +168,21 @@ def host_crop(options, spec: source.Spec, seed: int) -> augment_boxes.RandomCrop
     return augment_boxes.RandomCrop(
         seed, tuple(options.random_resized_crop), tuple(options.crop_ratio)
     )
+
+
+def _mirrored(options, batch, chosen, key) -> dict:
+    """Mirrors images, left to right where chosen, and their boxes."""
+    image, boxes = batch["image"], batch.get("boxes")
+    if options.flip != "none":
+        image = augment_geometry.flip(image, chosen)
+        if boxes is not None:
+            boxes = augment_objects.flip(boxes, chosen, image.shape[2])
+    if options.flip_vertical:
+        turned = augment_draws.uniform(key, "flip_vertical", 1)[:, 0] < 0.5
+        image = jnp.where(turned[:, None, None, None], image[:, ::-1], image)
+        if boxes is not None:
+            boxes = augment_objects.flip_vertical(boxes, turned, image.shape[1])
+    return {"image": image} | ({} if boxes is None else {"boxes": boxes})
 
 
 def _flipped(kind: str, seed, epoch, example):

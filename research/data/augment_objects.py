@@ -132,6 +132,7 @@ def _look(image, window, fill):
     rows = _weights(window[:, 1], window[:, 3], height)
     columns = _weights(window[:, 0], window[:, 2], width)
     exact = jax.lax.Precision.HIGHEST
+    fill = jnp.reshape(fill, (1, 1, 1, -1))
     away = image - fill  # what no pixel covers is then 0
     away = jnp.einsum("bHh,bhwc->bHwc", rows, away, precision=exact)
     return jnp.einsum("bWw,bhwc->bhWc", columns, away, precision=exact) + fill

@@ -68,6 +68,23 @@ def load(
     told = _read(file)
     categories = {c["id"]: c["name"] for c in told["categories"]}
     found = tuple(classes) or tuple(categories[k] for k in sorted(categories))
+    by_image = _by_image(told, file, categories)
+    checker = objects.Checker(found, bad_boxes)
+    pictures = [
+        checker.picture(
+            folder / image["file_name"],
+            f"{image['file_name']} in {file}",
+            (image["height"], image["width"]),
+            by_image[image["id"]],
+        )
+        for image in told["images"]
+    ]
+    objects.report(pictures, checker.dropped, f"split {split!r} of {root}")
+    return objects.Objects(pictures, found, image_size, max_boxes)
+
+
+def _by_image(told: dict, file: pathlib.Path, categories: dict) -> dict[int, list]:
+    """Groups the annotations by image: (class, corners, crowd) each."""
     by_image = {image["id"]: [] for image in told["images"]}
     for annotation in told["annotations"]:
         if annotation["image_id"] not in by_image:
@@ -84,18 +101,7 @@ def load(
                 bool(annotation.get("iscrowd", 0)),
             )
         )
-    checker = objects.Checker(found, bad_boxes)
-    pictures = [
-        checker.picture(
-            folder / image["file_name"],
-            f"{image['file_name']} in {file}",
-            (image["height"], image["width"]),
-            by_image[image["id"]],
-        )
-        for image in told["images"]
-    ]
-    objects.report(pictures, checker.dropped, f"split {split!r} of {root}")
-    return objects.Objects(pictures, found, image_size, max_boxes)
+    return by_image
 
 
 def _files(root: pathlib.Path) -> dict[str, tuple[pathlib.Path, pathlib.Path]]:

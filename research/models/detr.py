@@ -227,7 +227,8 @@ def sine_positions(height: int, width: int, features: int) -> Float[Array, "n d"
     def waves(count):
         share = jnp.arange(1, count + 1) / (count + 1e-6)
         angle = (2 * math.pi * share)[:, None] * rate[None]
-        return jnp.where(jnp.arange(half) % 2 == 0, jnp.sin(angle), jnp.cos(angle))
+        even = jnp.arange(half)[None] % 2 == 0
+        return jnp.where(even, jnp.sin(angle), jnp.cos(angle))
 
     down = jnp.broadcast_to(waves(height)[:, None], (height, width, half))
     across = jnp.broadcast_to(waves(width)[None], (height, width, half))

@@ -88,6 +88,12 @@ def write(
     values["threshold"] = threshold
     evaluations.write(folder, values)
     shown = Shown(examples, predictions, names, threshold)
+    return _write_pictures(folder, split, shown, wrong)
+
+
+def _write_pictures(folder, split: str, shown: "Shown", wrong) -> dict:
+    """Draws some pictures evenly over the split, and those with most mistakes."""
+    predictions, count = shown.predictions, len(wrong)
     even = np.unique(np.arange(_SHOWN) * count // _SHOWN)
     weight = [
         len(missed) + float(predictions["scores"][k][false].sum())

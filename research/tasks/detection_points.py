@@ -88,8 +88,10 @@ def decode(outputs, image_shape, count: int):
 
 def _cells(centre, shape):
     """Returns the cell (x, y) that holds each centre, inside the map."""
-    most = jnp.array([shape[2] - 1, shape[1] - 1])
-    return jnp.clip(jnp.floor(centre).astype(jnp.int32), 0, most)
+    whole = jnp.floor(centre).astype(jnp.int32)
+    most = (shape[2] - 1, shape[1] - 1)
+    x, y = (jnp.clip(whole[..., i], 0, most[i]) for i in (0, 1))
+    return jnp.stack([x, y], axis=-1)
 
 
 def _targets(boxes, labels, found, crowd, shape):
@@ -108,8 +110,9 @@ def _targets(boxes, labels, found, crowd, shape):
     )  # Y = exp(-|p - p~|^2 / (2 sigma^2)), section 3
     heat = jnp.zeros((k, height, width)).at[labels].max(bumps)
     low, high = jnp.floor(boxes[:, :2]), jnp.ceil(boxes[:, 2:])
-    inside_x = (jnp.arange(width) >= low[:, :1]) & (jnp.arange(width) < high[:, :1])
-    inside_y = (jnp.arange(height) >= low[:, 1:]) & (jnp.arange(height) < high[:, 1:])
+    x, y = jnp.arange(width)[None], jnp.arange(height)[None]
+    inside_x = (x >= low[:, :1]) & (x < high[:, :1])
+    inside_y = (y >= low[:, 1:]) & (y < high[:, 1:])
     crowds = crowd[:, None, None] & inside_y[:, :, None] & inside_x[:, None]
     heat = jnp.moveaxis(heat, 0, -1)
     ignored = crowds.any(0) & (heat.max(-1) < 1)  # an object's centre always counts

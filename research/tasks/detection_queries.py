@@ -36,7 +36,7 @@ def losses(outputs, batch, num_classes: int) -> tuple[dict, jax.Array]:
       ValueError: there may be more objects than queries.
     """
     height, width = batch["image"].shape[1:3]
-    side = jnp.array([width, height] * 2, jnp.float32)
+    side = jnp.array([width, height] * 2, jnp.float32)[None, None]
     boxes = geometry.to_centres(batch["boxes"] / side)
     found = (batch["box_mask"] > 0) & ~batch["crowd"]
     found &= (batch["mask"] > 0)[:, None]
@@ -81,7 +81,7 @@ def decode(outputs, image_shape, count: int):
     labels = jnp.take_along_axis(probability.argmax(-1), order, axis=1)
     boxes = jnp.take_along_axis(last["boxes"], order[..., None], axis=1)
     side = jnp.array([image_shape[2], image_shape[1]] * 2, jnp.float32)
-    return geometry.from_centres(boxes) * side, scores, labels
+    return geometry.from_centres(boxes) * side[None, None], scores, labels
 
 
 def match(cost, found):

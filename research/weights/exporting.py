@@ -19,7 +19,14 @@ _POSITIONS = "params/position_embedding"
 # Of a recurrent network: where values enter, and where tokens do.
 _VALUES, _EMBEDDING = "params/rnn/layer1/input/kernel", "params/embedding/embedding"
 # The first convolution's kernel, which tells the channels of the images.
-_FIRST = ("stem_conv", "patch_embedding", "conv1_1", "conv1", "C1")
+_FIRST = (
+    "stem_conv",
+    "backbone/stem_conv",
+    "patch_embedding",
+    "conv1_1",
+    "conv1",
+    "C1",
+)
 
 
 def export(

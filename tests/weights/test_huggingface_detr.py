@@ -32,9 +32,10 @@ _SMALL = dict(
 def reference(transformers, lively, torch):
     config = transformers.DetrConfig(backbone_config=_TRUNK, **_SMALL)
     module = lively(transformers.DetrForObjectDetection(config))
-    with torch.no_grad():  # away from its small start, so that boxes differ
-        module.class_labels_classifier.weight.normal_(0, 0.5)
-        module.bbox_predictor.layers[2].weight.normal_(0, 0.5)
+    with torch.no_grad():  # away from their small start, so that queries differ
+        for name, value in module.named_parameters():
+            if value.ndim == 2:
+                value.normal_(0, 1.0 if "query_position" in name else 0.3)
     return module
 
 
