@@ -43,6 +43,21 @@ def _image(*shape):
     return inputs
 
 
+def _noisy(side, channels, classes=0):
+    """Noisy images, their times and, with classes, labels."""
+
+    def inputs(batch):
+        generator = np.random.default_rng(0)
+        image = jnp.asarray(
+            generator.normal(size=(batch, side, side, channels)), jnp.float32
+        )
+        time = jnp.asarray(generator.uniform(0, 1000, batch), jnp.float32)
+        label = jnp.asarray(generator.integers(0, max(classes, 1), batch), jnp.int32)
+        return (image, time, label) if classes else (image, time)
+
+    return inputs
+
+
 def _tokens(vocabulary, *lengths):
     def inputs(batch):
         generator = np.random.default_rng(0)
@@ -125,6 +140,11 @@ CASES = {
     ),
     "seq2seq": Case(_tokens(11, 5, 4), _SEQ2SEQ),
     "transformer": Case(_tokens(11, 5, 4), _TRANSFORMER),
+    "unet": Case(
+        _noisy(8, 1, 3),
+        {"cifar10": 35_746_307, "mnist": 687_473},
+        published={"cifar10": _noisy(32, 3), "mnist": _noisy(28, 1, 10)},
+    ),
     "vae": Case(_image(8, 8, 1), _VAE, published=_at(_image(28, 28, 1), _VAE)),
     "vgg": Case(_image(32, 32, 3), _VGG, published=_at(_image(224, 224, 3), _VGG)),
     "vit": Case(

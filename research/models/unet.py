@@ -32,7 +32,7 @@ VARIANTS = {
     "mnist": dict(
         **dict(channels=16, multipliers=(1, 2, 4), blocks=1, attention=(7,)),
         **dict(groups=8, classes=10),
-    ),
+    ),  # 687,473
     "debug": dict(
         **dict(channels=8, multipliers=(1, 2), blocks=1, attention=(4,)),
         **dict(groups=4, dropout=0.1, classes=3),

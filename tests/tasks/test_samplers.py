@@ -54,7 +54,7 @@ def _draw(name, process, steps, count=COUNT, **fields):
         ("ddim", 200, 0.02),
         ("euler", 200, 0.02),
         ("heun", 40, 0.02),
-        ("dpmpp_2m", 40, 0.02),
+        ("dpmpp_2m", 100, 0.02),
     ],
 )
 def test_mean_and_covariance_are_recovered(name, steps, tolerance, process):
