@@ -73,6 +73,18 @@ def of_run(opened: runs.Run, options: argparse.Namespace) -> Iterator[dict]:
     return _rows(opened, options, how)
 
 
+def of_weights(options: argparse.Namespace) -> Iterator[dict]:
+    """Refuses: published networks draw what an autoencoder has yet to decode.
+
+    Raises:
+      ValueError: always.
+    """
+    raise ValueError(
+        f"--weights={options.weights}: published diffusion networks draw by "
+        "research.weights.load and the samplers only; give the --workdir of a run"
+    )
+
+
 def show(rows: Iterable[dict], options: argparse.Namespace) -> None:
     """Prints how many were drawn, and where to."""
     print(f"drawn: {len(list(rows))}")
