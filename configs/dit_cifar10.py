@@ -2,7 +2,8 @@
 
 After Peebles & Xie: Scalable Diffusion Models with Transformers, 2023, section 4,
 https://arxiv.org/abs/2212.09748: AdamW at a constant rate without decay, no
-dropout, a tenth of the labels dropped. They train on ImageNet's latent maps, so nothing is claimed.
+dropout, a tenth of the labels dropped. They train on ImageNet's latent maps, so nothing
+is claimed.
 python scripts/train.py --config=configs/dit_cifar10.py --config.data.path=FOLDER \
   --workdir=runs/dit
 python scripts/predict.py --workdir=runs/dit --samples=80 --guidance=1.5 \

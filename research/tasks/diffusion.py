@@ -180,16 +180,19 @@ class Diffusion(Task):
         """Shows x at the levels of a walk of STAGES steps, and what is made of each."""
         levels = self.process.levels(STAGES)
         denoise = self._denoiser(params, levels, label, 1.0)
+        alpha, sigma = (
+            jnp.asarray(column[:-1], jnp.float32)
+            for column in (levels.alpha, levels.sigma)
+        )
         eps = jax.random.normal(key, x.shape)
-        noisy = [
-            a * x + s * eps for a, s in zip(levels.alpha, levels.sigma, strict=True)
-        ]
-        noisy = noisy[-2::-1]  # from little to much
-        found = [denoise(y, STAGES - 1 - i) for i, y in enumerate(noisy)]
-        shown = [
-            y / max(s, 1.0) for y, s in zip(noisy, levels.sigma[-2::-1], strict=True)
-        ]
-        return jnp.stack(shown, 1), jnp.stack(found, 1)
+
+        def look(step):
+            noisy = alpha[step] * x + sigma[step] * eps
+            return noisy / jnp.maximum(sigma[step], 1), denoise(noisy, step)
+
+        from_little_to_much = jnp.arange(STAGES)[::-1]
+        shown, found = jax.lax.map(look, from_little_to_much)
+        return jnp.moveaxis(shown, 0, 1), jnp.moveaxis(found, 0, 1)
 
     def _loss(self, params, model_state, batch, rng):
         return self._metrics(params, batch, rng, train=True), model_state

@@ -1,7 +1,8 @@
 """Weights of the Diffusion Transformer as its authors publish them.
 
-A file (DiT-XL-2-256x256.pt) holds the averaged network's tensors alone; sizes are read from them. The table of
-positions in it is fixed and made anew here. https://github.com/facebookresearch/DiT
+A file (DiT-XL-2-256x256.pt) holds the averaged network's tensors alone; sizes are read
+from them. The table of positions in it is fixed and made anew here.
+https://github.com/facebookresearch/DiT
 """
 
 import math
