@@ -65,15 +65,19 @@ def test_the_prior_term():
 
 
 def test_the_bound_of_a_known_density_is_close_to_its_entropy():
-    """Levels drawn from N(0, 0.3^2): the optimal denoiser leaves little slack."""
+    """Levels drawn from N(0, 0.3^2): the optimal denoiser leaves little to gain."""
     rng = np.random.default_rng(0)
-    x0 = np.rint((rng.normal(0, 0.3, 400_000).clip(-1, 1) + 1) * 127.5) / 127.5 - 1
-    index = np.arange(400_000) % 1000
+    x0 = np.rint((rng.normal(0, 0.3, 200_000).clip(-1, 1) + 1) * 127.5) / 127.5 - 1
+    index = np.arange(200_000) % 1000
     alpha, sigma = (a[index] for a in PROCESS.table())
     x = alpha * x0 + sigma * rng.normal(size=x0.size)
     guess = alpha * 0.09 / (alpha**2 * 0.09 + sigma**2) * x
-    arrays = (jnp.asarray(a[:, None], jnp.float32) for a in (x0, guess, x))
-    terms = bound.terms(PROCESS, "small", *arrays, jnp.asarray(index))
-    total = 1000 * float(terms.mean())
+    arrays = [jnp.asarray(a[:, None], jnp.float32) for a in (x0, guess, x)]
+    total = {}
+    for variance in ("small", "large"):
+        terms = bound.terms(PROCESS, variance, *arrays, jnp.asarray(index))
+        total[variance] = 1000 * float(terms.mean())
     entropy = np.log2(0.3 * np.sqrt(2 * np.pi * np.e)) + np.log2(127.5)
-    assert entropy - 0.02 < total < entropy + 0.1
+    # "large" is the deviation of the true reverse step where data are broad; the first
+    # step, which has the small one, costs 0.17 bits alone.
+    assert entropy - 0.02 < total["large"] < entropy + 0.5 < total["small"], total

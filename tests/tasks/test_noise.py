@@ -46,12 +46,13 @@ def test_added_noise_has_the_mean_and_deviation_that_is_asked_for(process):
 
 
 def test_times_are_drawn_evenly_and_as_training_says():
-    steps = np.asarray(noise.Discrete("linear", 100).draw_steps(jax.random.key(0), 200))
+    drawn = noise.Discrete("linear", 100).draw(jax.random.key(0), 200)
+    steps = np.asarray(drawn[-1])
     assert np.abs(np.bincount(steps, minlength=100) - 2).max() <= 1
-    alpha, sigma, time = noise.Flow().draw(jax.random.key(1), 64)
+    alpha, sigma, time, _ = noise.Flow().draw(jax.random.key(1), 64)
     np.testing.assert_allclose(alpha + sigma, 1)
     np.testing.assert_allclose(time, 1000 * sigma, rtol=1e-6)
-    _, sigma, time = noise.EDM().draw(jax.random.key(2), 5000)
+    _, sigma, time, _ = noise.EDM().draw(jax.random.key(2), 5000)
     log = np.log(np.asarray(sigma))
     assert log.mean() == pytest.approx(-1.2, abs=0.02)
     assert log.std() == pytest.approx(1.2, abs=0.02)
