@@ -47,6 +47,18 @@ def _sound(length):
     def inputs(batch):
         generator = np.random.default_rng(0)
         return (jnp.asarray(generator.normal(0, 0.1, (batch, length)), jnp.float32),)
+    ),
+def _noisy(side, channels, classes=0):
+    """Noisy images, their times and, with classes, labels."""
+
+    def inputs(batch):
+        generator = np.random.default_rng(0)
+        image = jnp.asarray(
+            generator.normal(size=(batch, side, side, channels)), jnp.float32
+        )
+        time = jnp.asarray(generator.uniform(0, 1000, batch), jnp.float32)
+        label = jnp.asarray(generator.integers(0, max(classes, 1), batch), jnp.int32)
+        return (image, time, label) if classes else (image, time)
 
     return inputs
 
@@ -80,6 +92,10 @@ def _at(inputs, variants):
 _AUTOENCODER = {
     **{"64": 101_200, "32": 50_992, "hinton": 2_837_314},
     **{"32-16-8": 52_344, "conv-64": 211_905},
+}
+_DIT = {
+    **{"S/2": 32_865_056, "B/2": 130_315_808, "L/2": 457_840_672},
+    **{"XL/2": 674_834_720},
 }
 _RESNET = {
     **{"18": 11_689_512, "34": 21_797_672, "50": 25_557_032, "101": 44_549_160},
@@ -165,6 +181,11 @@ CASES = {
         published={"mnist": _game(100, 28, 28, 1)},
     ),
     "detr": Case(_image(64, 64, 3), {"resnet50": 41_577_888}),
+    "dit": Case(
+        _noisy(8, 1, 3),
+        _DIT | {"cifar10": 32_475_660},
+        published=_at(_noisy(32, 4, 1000), _DIT) | {"cifar10": _noisy(32, 3, 10)},
+    ),
     "gpt": Case(_tokens(11, 6), _GPT),
     "itransformer": Case(
         _image(12, 3),
@@ -208,6 +229,11 @@ CASES = {
     "transformer": Case(_tokens(11, 5, 4), _TRANSFORMER),
     "transformer_forecaster": Case(
         _image(12, 3), {"64": 168_199}, published={"64": _image(96, 7)}
+    ),
+    "unet": Case(
+        _noisy(8, 1, 3),
+        {"cifar10": 35_746_307, "mnist": 687_473},
+        published={"cifar10": _noisy(32, 3), "mnist": _noisy(28, 1, 10)},
     ),
     "vae": Case(_image(8, 8, 1), _VAE, published=_at(_image(28, 28, 1), _VAE)),
     "vgg": Case(_image(32, 32, 3), _VGG, published=_at(_image(224, 224, 3), _VGG)),

@@ -32,7 +32,7 @@ VARIANTS = {
     "mnist": dict(
         **dict(channels=16, multipliers=(1, 2, 4), blocks=1, attention=(7,)),
         **dict(groups=8, classes=10),
-    ),
+    ),  # 687,473
     "debug": dict(
         **dict(channels=8, multipliers=(1, 2), blocks=1, attention=(4,)),
         **dict(groups=4, dropout=0.1, classes=3),
@@ -167,11 +167,11 @@ class UNet(nn.Module):
                 left.append(y)
         y = block(y, widths[-1], "middle_0", True)
         y = block(y, widths[-1], "middle_1", False)
-        for i, width in reversed(list(enumerate(widths))):
+        for i, width in enumerate(reversed(widths)):
             for j in range(self.blocks + 1):
                 y = jnp.concatenate([y, left.pop()], axis=-1)
                 y = block(y, width, f"up{i}_{j}", self._attends(y))
-            if i:
+            if i < len(widths) - 1:
                 y = jnp.repeat(jnp.repeat(y, 2, axis=1), 2, axis=2)
                 y = conv(width, (3, 3), name=f"up{i}_double")(y)
         y = jax.nn.silu(bound["norm"](name="norm_out")(y))

@@ -73,6 +73,18 @@ def of_run(opened: runs.Run, options: argparse.Namespace) -> Iterator[dict]:
     return _rows(opened, options, how)
 
 
+def of_weights(options: argparse.Namespace) -> Iterator[dict]:
+    """Refuses: published networks draw what an autoencoder has yet to decode.
+
+    Raises:
+      ValueError: always.
+    """
+    raise ValueError(
+        f"--weights={options.weights}: published diffusion networks draw by "
+        "research.weights.load and the samplers only; give the --workdir of a run"
+    )
+
+
 def show(rows: Iterable[dict], options: argparse.Namespace) -> None:
     """Prints how many were drawn, and where to."""
     print(f"drawn: {len(list(rows))}")
@@ -120,12 +132,10 @@ def draw(
     """
     experiment = opened.programs.experiment
     task, data = experiment.task, experiment.config.data
-    prepared = jax.eval_shape(experiment.preprocess, experiment.example_batch(1))
-    shape = prepared[task.input].shape[1:]
+    shape = _shape(experiment)
     size = min(count, data.eval_batch_size)
-    if labels is None:
-        labels = np.arange(count) % max(task.classes, 1)
-    labels = np.asarray(labels, np.int32)
+    turns = np.arange(count) % max(task.classes, 1)
+    labels = np.asarray(turns if labels is None else labels, np.int32)
 
     @jax.jit
     def batch(state, key, label, given, mask):
@@ -153,11 +163,14 @@ def draw(
         return strips.to_pixels(joined, data.mean, data.std)
 
     found = {"image": pixels(made for made, _ in parts)}
-    if task.classes:
-        found["label"] = labels
-    if way:
-        found["way"] = pixels(seen for _, seen in parts)
-    return found
+    found |= {"label": labels} if task.classes else {}
+    return found | ({"way": pixels(seen for _, seen in parts)} if way else {})
+
+
+def _shape(experiment) -> tuple[int, ...]:
+    """Returns the shape of one image as the model reads it."""
+    prepared = jax.eval_shape(experiment.preprocess, experiment.example_batch(1))
+    return prepared[experiment.task.input].shape[1:]
 
 
 def _rows(opened: runs.Run, options, how) -> Iterator[dict]:

@@ -118,7 +118,7 @@ class Diffusion(Task):
           shape: (b, h, w, c).
           label: (b,) int32, `classes` for any; None: the model has no classes.
           sampling: how; None: as the config says.
-          start: data to start from or to complete; None: noise alone.
+          start: see `drawing.Start`; None: noise alone.
 
         Returns:
           (the data (b, h, w, c); the estimates of them on the way (steps, b, h, w, c))
@@ -180,16 +180,19 @@ class Diffusion(Task):
         """Shows x at the levels of a walk of STAGES steps, and what is made of each."""
         levels = self.process.levels(STAGES)
         denoise = self._denoiser(params, levels, label, 1.0)
+        alpha, sigma = (
+            jnp.asarray(column[:-1], jnp.float32)
+            for column in (levels.alpha, levels.sigma)
+        )
         eps = jax.random.normal(key, x.shape)
-        noisy = [
-            a * x + s * eps for a, s in zip(levels.alpha, levels.sigma, strict=True)
-        ]
-        noisy = noisy[-2::-1]  # from little to much
-        found = [denoise(y, STAGES - 1 - i) for i, y in enumerate(noisy)]
-        shown = [
-            y / max(s, 1.0) for y, s in zip(noisy, levels.sigma[-2::-1], strict=True)
-        ]
-        return jnp.stack(shown, 1), jnp.stack(found, 1)
+
+        def look(step):
+            noisy = alpha[step] * x + sigma[step] * eps
+            return noisy / jnp.maximum(sigma[step], 1), denoise(noisy, step)
+
+        from_little_to_much = jnp.arange(STAGES)[::-1]
+        shown, found = jax.lax.map(look, from_little_to_much)
+        return jnp.moveaxis(shown, 0, 1), jnp.moveaxis(found, 0, 1)
 
     def _loss(self, params, model_state, batch, rng):
         return self._metrics(params, batch, rng, train=True), model_state
@@ -197,7 +200,7 @@ class Diffusion(Task):
     def _metrics(self, params, batch, key, train: bool) -> gradient.Metrics:
         x0, mask, label = batch[self.input], batch["mask"], self._label(batch)
         keys = jax.random.split(key, 4)
-        alpha, sigma, time, index = self._draw(keys[0], len(x0))
+        alpha, sigma, time, index = self.process.draw(keys[0], len(x0))
         eps = jax.random.normal(keys[1], x0.shape)
         x = noise.add(x0, eps, alpha, sigma)
         if label is not None and train:
@@ -219,13 +222,6 @@ class Diffusion(Task):
             if self.loss == "variational":
                 values["loss"] = bits
         return {k: ((v * mask).sum(), mask.sum()) for k, v in values.items()}
-
-    def _draw(self, key, count: int):
-        """Draws alpha, sigma, time (count,), and the step of discrete processes."""
-        if not isinstance(self.process, noise.Discrete):
-            return *self.process.draw(key, count), None
-        index = self.process.draw_steps(key, count)
-        return *self.process.at(index), index
 
 
 def _mean(values: jax.Array) -> jax.Array:
@@ -255,39 +251,22 @@ def build(
 
     Args:
       model: called as (x, time, label, *, train); has the field `classes`.
-      tx: the optimizer.
-      options: switches of the gradient step.
-      process: "discrete", "edm" or "flow", see `noise`.
-      schedule: of discrete processes: "linear" or "cosine".
-      timesteps: T of discrete processes.
+      tx, options: the optimizer, and switches of the gradient step.
+      process: of noise.PROCESSES; "discrete" reads schedule and timesteps.
+      schedule: of noise.SCHEDULES.
+      timesteps: T.
       prediction: what the network predicts, see `parameterisation`; empty: the usual.
       loss: "simple", or of discrete processes "variational".
-      variance: of ancestral sampling and the bound: "small", beta tilde, or "large",
-        beta.
+      variance: of ancestral sampling and the bound, see `samplers`.
       clip: estimates of the data are clipped to [-1, 1] when sampling.
       label_dropout: share of the examples without a label in training, in [0, 1).
-      sampler: of an evaluation's samples, see `samplers`.
-      steps: likewise.
-      eta: likewise, of "ddim".
-      guidance: likewise, see `Sampling`.
+      sampler, steps, eta, guidance: of an evaluation's samples, see `drawing.Sampling`.
       input: name of the batch's feature.
 
     Raises:
       ValueError: a choice is unknown, or a number out of range.
     """
-    for field, value, legal in (
-        ("loss", loss, LOSSES),
-        ("variance", variance, samplers.VARIANCES),
-    ):
-        if value not in legal:
-            raise ValueError(
-                f"unknown task.{field} {value!r}; use one of {', '.join(legal)}"
-            )
-    if loss == "variational" and process != "discrete":
-        raise ValueError(
-            f"task.loss=variational needs task.process=discrete, got {process}; change "
-            "one of them"
-        )
+    _check(loss, variance, process)
     if not 0 <= label_dropout < 1 or (label_dropout and not model.classes):
         raise ValueError(
             "task.label_dropout must be in 0..1, and 0 without model.classes, got "
@@ -306,3 +285,19 @@ def build(
     )
     task.check(task.sampling)
     return task
+
+
+def _check(loss: str, variance: str, process: str) -> None:
+    for field, value, legal in (
+        ("loss", loss, LOSSES),
+        ("variance", variance, samplers.VARIANCES),
+    ):
+        if value not in legal:
+            raise ValueError(
+                f"unknown task.{field} {value!r}; use one of {', '.join(legal)}"
+            )
+    if loss == "variational" and process != "discrete":
+        raise ValueError(
+            f"task.loss=variational needs task.process=discrete, got {process}; change "
+            "one of them"
+        )

@@ -75,10 +75,11 @@ class Discrete:
         kept = np.cumprod(1 - betas(self.schedule, self.steps))
         return np.sqrt(kept), np.sqrt(1 - kept)
 
-    def draw_steps(self, key, count: int):
-        """Draws steps (count,) int32, 0 the first; see `stratified`."""
+    def draw(self, key, count: int):
+        """Draws alpha, sigma, time and step (count,), 0 the first; see `stratified`."""
         index = jnp.floor(stratified(key, count) * self.steps).astype(jnp.int32)
-        return jnp.minimum(index, self.steps - 1)
+        index = jnp.minimum(index, self.steps - 1)
+        return *self.at(index), index
 
     def at(self, index):
         """Returns alpha, sigma and time (b,) of the steps (b,) int, 0 the first."""
@@ -117,10 +118,10 @@ class EDM:
     rho: float = 7.0
 
     def draw(self, key, count: int):
-        """Draws alpha, sigma and time (count,) as training does."""
+        """Draws alpha, sigma and time (count,) as training does, and no step."""
         u = jnp.clip(stratified(key, count), 1e-6, 1 - 1e-6)
         sigma = jnp.exp(self.mean + self.spread * jax.scipy.special.ndtri(u))
-        return jnp.ones_like(sigma), sigma, self.time(sigma)
+        return jnp.ones_like(sigma), sigma, self.time(sigma), None
 
     def time(self, sigma):
         """Returns c_noise."""
@@ -142,9 +143,9 @@ class Flow:
     """Straight lines; the network's time is 1,000 t."""
 
     def draw(self, key, count: int):
-        """Draws alpha, sigma and time (count,), t uniform."""
+        """Draws alpha, sigma and time (count,), t uniform, and no step."""
         t = stratified(key, count)
-        return 1 - t, t, self.time(t)
+        return 1 - t, t, self.time(t), None
 
     def time(self, t):
         """Scales t as the network reads it."""

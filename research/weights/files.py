@@ -24,6 +24,7 @@ SAFETENSORS = "model.safetensors"
 # Where a folder's weights lie, the first that is there.
 _WEIGHTS = (SAFETENSORS, f"{SAFETENSORS}.index.json")
 _WEIGHTS += ("pytorch_model.bin", "pytorch_model.bin.index.json")
+_WEIGHTS += ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 _PICKLED = (".pth", ".pt", ".bin")
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 

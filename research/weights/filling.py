@@ -223,6 +223,8 @@ def _init(model: nn.Module, image_size, channels: int):
     """Makes key -> variables, with the smallest inputs that the network reads."""
     if image_size is not None:
         inputs = (jnp.zeros((1, *image_size, channels)),)
+        if hasattr(model, "classes"):  # diffusion reads a time and a label as well
+            inputs += (jnp.zeros(1), jnp.zeros(1, jnp.int32))
     elif channels:
         inputs = (jnp.zeros((1, 1, channels)),)
     elif hasattr(model, "sample_rate"):  # a second of sound

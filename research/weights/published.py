@@ -11,6 +11,8 @@ from flax import linen as nn
 
 from research import lookup
 from research.weights import (
+    diffusers,
+    dit,
     files,
     hub,
     huggingface,
@@ -33,6 +35,8 @@ _log = logging.getLogger("research.weights")
 # A file belongs to the first form that it fits; a new one is added here.
 FORMATS = (
     *own.FORMATS,
+    *diffusers.FORMATS,
+    *dit.FORMATS,
     *huggingface.FORMATS,
     *huggingface_ast.FORMATS,
     *huggingface_bert.FORMATS,

@@ -1,0 +1,104 @@
+"""From a run to draws, changed images and the report's pictures."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scripts import predict, train
+
+TINY = (
+    "--config=ddpm_mnist:quick",
+    "--config.data.count=64",
+    "--config.data.image_shape=(8,8,1)",
+    "--config.data.batch_size=16",
+    "--config.data.eval_batch_size=16",
+    "--config.task.steps=4",
+    "--config.train.steps=4",
+    "--config.train.eval_every=2",
+    "--config.schedule.warmup_steps=1",
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    train.main([*TINY, f"--workdir={folder}"])
+    return folder
+
+
+def test_draws_are_written_and_follow_their_seed(trained, tmp_path, capsys):
+    picture, drawn = tmp_path / "drawn.png", []
+    for seed in (0, 0, 1):
+        file = tmp_path / f"{len(drawn)}.npz"
+        predict.main(
+            [f"--workdir={trained}", "--samples=20", f"--picture={picture}"]
+            + [f"--to={file}", f"--seed={seed}", "--guidance=2", "--steps=3"]
+        )
+        with np.load(file) as written:
+            assert written["sample"].shape == (20, 8, 8, 1)
+            np.testing.assert_array_equal(written["label"], np.arange(20) % 10)
+            drawn.append(written["sample"])
+    assert capsys.readouterr().out.startswith("drawn: 20\n")
+    assert np.array_equal(drawn[0], drawn[1]) and not np.array_equal(*drawn[1:])
+    with Image.open(picture) as image:
+        assert image.width > 16 * 56
+
+
+def test_a_label_a_strip_and_the_checkpoints(trained, tmp_path, capsys):
+    picture = tmp_path / "strip.png"
+    argv = [f"--workdir={trained}", "--samples=2", f"--picture={picture}"]
+    predict.main([*argv, "--label=7", "--strip", "--json"])
+    rows = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [row["label"] for row in rows] == ["7", "7"]
+    predict.main([*argv, "--over-training", "--sampler=euler"])
+    with Image.open(picture) as image:  # a row for each of two checkpoints
+        assert image.height == 2 * 60 + 4
+
+
+def test_a_box_of_an_image_is_drawn_anew(trained, tmp_path, capsys):
+    given = np.full((8, 8), 200, np.uint8)
+    Image.fromarray(given).save(tmp_path / "a.png")
+    argv = [f"--workdir={trained}", str(tmp_path / "a.png"), "--label=1"]
+    predict.main([*argv, "--box=0,0,4,8", f"--to={tmp_path / 'made.npz'}"])
+    with np.load(tmp_path / "made.npz") as written:
+        made = written["sample"][0, :, :, 0]
+    assert (made[:, 4:] == 200).all() and (made[:, :4] != 200).any()
+
+
+def test_the_report_shows_samples_and_ways(trained):
+    text = (trained / "report.html").read_text()
+    for words in ("Diffusion: validation", "bits per dimension", "On the way"):
+        assert words in text
+    written = {file.name for file in (trained / "samples").iterdir()}
+    assert {"validation_samples.png", "validation_walks.png"} <= written
+    assert "validation_denoised.png" in written
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--samples=4", "--steps=0"], "steps must be at least 1, got 0; try 50"),
+        (
+            ["--samples=4", "--eta=2"],
+            "eta must be in 0..1, got 2.0; 0 adds no noise, 1 as much as ancestral "
+            "sampling",
+        ),
+        (
+            [],
+            "--samples=0 must be at least 1 where no image is given, and --strength "
+            "and --box need images; give --samples=64 or an image",
+        ),
+        (
+            ["--samples=1", "--label=ten"],
+            "unknown --label=ten; use one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
+        ),
+        (["x.png", "--strength=0"], "--strength=0.0 must be in 0..1, above 0"),
+    ],
+)
+def test_what_is_not_possible_is_one_sentence(trained, argv, message, capsys):
+    with pytest.raises(SystemExit) as left:
+        predict.main([f"--workdir={trained}", *argv])
+    assert left.value.code == 2
+    assert capsys.readouterr().err == f"error: {message}\n"
