@@ -99,7 +99,7 @@ class Adversarial(Task):
 
         mine = {"discriminator": state.params["discriminator"]}
         start = mine, state.opt_state["discriminator"], state.model_state
-        (critic, critic_opt, model_state), metrics = _repeated(
+        (critic, critic_opt, model_state), metrics = gradient.repeated(
             update, start, parts, count
         )
 
@@ -214,23 +214,6 @@ class Adversarial(Task):
 
     def _label(self, batch):
         return batch["label"] if self.model.classes else None
-
-
-def _repeated(update, carry, parts, count: int):
-    """Runs (carry, (part, number)) -> (carry, metrics) over parts; sums metrics.
-
-    XLA:CPU runs convolutions several times slower in a loop, even in one of one turn.
-    """
-    numbers = jnp.arange(count)
-    if count > 1 and jax.default_backend() != "cpu":
-        carry, rows = jax.lax.scan(update, carry, (parts, numbers))
-        return carry, jax.tree.map(lambda x: x.sum(0), rows)
-    total = None
-    for k in range(count):
-        part = jax.tree.map(lambda x, k=k: x[k], parts)
-        carry, metrics = update(carry, (part, numbers[k]))
-        total = jax.tree.map(jnp.add, total, metrics) if total else metrics
-    return carry, total
 
 
 def build(
