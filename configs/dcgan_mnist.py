@@ -29,10 +29,10 @@ def get_config(arg: str = ""):
     config.data.batch_size = 64
     config.optimizer.name, config.optimizer.learning_rate = "adam", 2e-4  # section 4
     config.optimizer.b1 = 0.5
-    config.train.epochs, config.train.log_every = 8.0, 100
+    config.train.epochs, config.train.log_every = 6.0, 100
     config.train.eval_every = 859  # an epoch: 55,000 / 64
     config.train.ema_decay = 0.999
-    config.checkpoint.keep = 8  # one of each epoch, so that all can be compared
+    config.checkpoint.keep = 6  # one of each epoch, so that all can be compared
     # The last one that `warnings` has nothing to say of.
     config.checkpoint.metric, config.checkpoint.mode = "validation/healthy_step", "max"
     if arg == "quick":

@@ -226,6 +226,14 @@ CASES = {
         {"sngan": 5_330_563, "wgan_gp": 2_258_308},
         published=_at(_game(128, 32, 32, 3), ("sngan", "wgan_gp")),
     ),
+    "stylegan2": Case(
+        _game(8, 8, 8, 3),
+        {"f": 59_382_573, "small": 2_235_660},
+        published={
+            "f": _game(512, 1024, 1024, 3),
+            "small": _game(128, 32, 32, 1),
+        },
+    ),
     "transformer": Case(_tokens(11, 5, 4), _TRANSFORMER),
     "transformer_forecaster": Case(
         _image(12, 3), {"64": 168_199}, published={"64": _image(96, 7)}

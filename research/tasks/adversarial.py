@@ -99,12 +99,9 @@ class Adversarial(Task):
 
         mine = {"discriminator": state.params["discriminator"]}
         start = mine, state.opt_state["discriminator"], state.model_state
-        # XLA:CPU runs convolutions several times slower inside a loop: unroll there.
-        unroll = count if jax.default_backend() == "cpu" else 1
-        (critic, critic_opt, model_state), rows = jax.lax.scan(
-            update, start, (parts, jnp.arange(count)), unroll=unroll
+        (critic, critic_opt, model_state), metrics = gradient.repeated(
+            update, start, parts, count
         )
-        metrics = jax.tree.map(lambda x: x.sum(0), rows)
 
         loss = functools.partial(
             self.game.generator_loss, state.step, critic["discriminator"]
@@ -258,6 +255,25 @@ def build(
     Raises:
       ValueError: a choice is unknown, or a number out of range.
     """
+    _check(loss, prior, discriminator_steps, ema_rampup)
+    stability = Stability(
+        *(r1, r1_every, gradient_penalty, path_length, path_every),
+        *(instance_noise, noise_steps),
+    )
+    stability.check(hasattr(model, "synthesise"))
+    game = Game(model, loss, prior, stability, input)
+    return Adversarial(game, tx, options, discriminator_steps, ema_rampup)
+
+
+def _check_parts(size: int, parts: int) -> None:
+    if size % parts:
+        raise ValueError(
+            f"task.discriminator_steps times train.accumulate, {parts}, must divide "
+            f"data.batch_size={size}; use {-(-size // parts) * parts}"
+        )
+
+
+def _check(loss, prior, discriminator_steps, ema_rampup) -> None:
     for field, value, legal in (
         ("loss", loss, tuple(adversaries.LOSSES)),
         ("prior", prior, PRIORS),
@@ -275,18 +291,3 @@ def build(
             raise ValueError(
                 f"task.{name} must be at least {bottom}, got {value}; correct it"
             )
-    stability = Stability(
-        *(r1, r1_every, gradient_penalty, path_length, path_every),
-        *(instance_noise, noise_steps),
-    )
-    stability.check(hasattr(model, "synthesise"))
-    game = Game(model, loss, prior, stability, input)
-    return Adversarial(game, tx, options, discriminator_steps, ema_rampup)
-
-
-def _check_parts(size: int, parts: int) -> None:
-    if size % parts:
-        raise ValueError(
-            f"task.discriminator_steps times train.accumulate, {parts}, must divide "
-            f"data.batch_size={size}; use {-(-size // parts) * parts}"
-        )

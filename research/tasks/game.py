@@ -111,7 +111,9 @@ class Game:
         values = {"generator_loss": loss, "objective": loss}
         if self.stability.path_length:
             held = model_state
-            styles, _ = self.run("styles", params, held, z, label, key=keys["g"])
+            styles, _ = self.run(
+                "styles", params, held, z, shape[1:], label, key=keys["g"]
+            )
             penalty, model_state["path_length"] = penalties.of_generator(
                 self.stability,
                 step,
