@@ -47,7 +47,10 @@ def _sound(length):
     def inputs(batch):
         generator = np.random.default_rng(0)
         return (jnp.asarray(generator.normal(0, 0.1, (batch, length)), jnp.float32),)
-    ),
+
+    return inputs
+
+
 def _noisy(side, channels, classes=0):
     """Noisy images, their times and, with classes, labels."""
 
