@@ -8,7 +8,7 @@ repeated, and the rest; each has one linear map from the past to the future, whi
 channels share. NLinear subtracts the last value, maps, and adds it again.
 
 Variants: those of the authors' scripts for ETT, https://github.com/cure-lab/LTSF-Linear
-commit 0c11366 (look-back 336), and the same with a look-back of 96.
+(look-back 336), and the same with a look-back of 96.
 """
 
 from typing import Any

@@ -12,7 +12,7 @@ Each layer adds the attention scores of the one below to its own (He et al. 2021
 RealFormer), as the authors' code does and their paper does not mention.
 
 Variants: "42" and "small-42" have look-back 336, hence 42 patches; "64" and "small-64"
-look-back 512 (Table 3). The small ones are those of ETTh1 and ETTh2 (appendix A.1.4).
+look-back 512 (Table 3). The small ones are those of the authors' scripts for ETTh1,
 https://github.com/yuqinie98/patchtst, PatchTST_supervised.
 """
 
