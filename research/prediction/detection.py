@@ -1,4 +1,4 @@
-"""Finds objects in image files, by a run's checkpoint.
+"""Finds objects in image files, by a run's checkpoint or by published weights.
 
 … photo.jpg folder/                the objects of each file
 … --pictures=FOLDER                a copy of each with boxes, names and scores, as PNG
@@ -14,12 +14,18 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
+import optax
 from PIL import Image
 
-from research.data import images, objects
+from research import weights
+from research.data import images, objects, preprocess, source
 from research.prediction import classification
 from research.reports import drawn_boxes
+from research.tasks import detection, gradient
 from research.training import run as runs
+from research.weights import preprocessing
+
+_SHORTER, _LONGER = 800, 1333  # pixels of a picture's sides, of published detectors
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,15 +51,9 @@ def of_run(opened: runs.Run, options: argparse.Namespace) -> Iterator[dict]:
 
 
 def of_weights(options: argparse.Namespace) -> Iterator[dict]:
-    """Refuses: published detectors are read into a run by config.init.weights.
-
-    Raises:
-      ValueError: always.
-    """
-    raise ValueError(
-        f"--weights={options.weights} holds a detector, which predicts as part of a "
-        "run; train with --config.init.weights=FILE and give --workdir"
-    )
+    """Yields the rows of `of_run`, with published weights."""
+    _check(options)
+    return _rows(published_detector(options.weights), options)
 
 
 def show(rows: Iterable[dict], options: argparse.Namespace) -> None:
@@ -125,6 +125,71 @@ def run_detector(opened: runs.Run) -> Detector:
     )
 
 
+@dataclass(frozen=True)
+class PublishedDetector:
+    """The same as its publisher prepares pictures: one by one, each in its own shape.
+
+    Attributes:
+      class_names: k names.
+      multiple: that the sides of an image are rounded up to.
+      detect: as of `Detector`, of one picture.
+      threshold: score from which on a box is shown.
+    """
+
+    class_names: tuple[str, ...]
+    multiple: int
+    detect: Callable[[dict], dict]
+    threshold: float
+
+    def __call__(self, files: Sequence[pathlib.Path]) -> Iterator[tuple]:
+        """Yields what `Detector` does; each new shape compiles the network anew."""
+        for file in files:
+            picture = images.open_image(file, 3)
+            shape = _published_shape(picture.height, picture.width, self.multiple)
+            image, _ = objects.fit(picture, shape)
+            size = np.array([[picture.height, picture.width]], np.int32)
+            found = self.detect({"image": image[None], "size": size})
+            found = {name: np.asarray(found[name][0]) for name in found}
+            yield picture, found["boxes"], found["scores"], found["labels"]
+
+
+def _published_shape(height: int, width: int, multiple: int) -> tuple[int, int]:
+    """Scales as DETR and torchvision do: shorter side 800, longer at most 1,333."""
+    scale = min(_SHORTER / min(height, width), _LONGER / max(height, width))
+    sides = (max(1, round(side * scale)) for side in (height, width))
+    tall, wide = (-(-side // multiple) * multiple for side in sides)
+    return tall, wide
+
+
+def published_detector(name: str) -> PublishedDetector:
+    """Detects as a published network does.
+
+    Args:
+      name: short name, repository, file or folder; see `research.weights.describe`.
+
+    Raises:
+      FileNotFoundError, ValueError: as `research.weights.describe` and `read`.
+    """
+    found = weights.describe(name)
+    model = found.build()
+    task = detection.build(model, optax.identity(), gradient.Options())
+    variables = weights.read(found, model)
+    params = variables.pop("params")
+    state = gradient.init_state(params, variables, task.tx, 0, task.options)
+    prepare = preprocess.make(
+        pad=0, mean=preprocessing.IMAGENET_MEAN, std=preprocessing.IMAGENET_STD
+    )
+    predict = jax.jit(lambda state, batch: task.predict(state, prepare(batch)))
+    state = jax.device_put(state)
+    names = found.class_names or source.number_names(model.num_classes)
+    return PublishedDetector(
+        class_names=names,
+        multiple=32 if model.family == "anchors" else 1,
+        detect=lambda batch: predict(state, batch),
+        threshold=task.threshold,
+    )
+
+
 def _check(options) -> None:
     threshold = options.threshold
     if threshold is not None and not 0 <= threshold <= 1:
@@ -135,7 +200,7 @@ def _check(options) -> None:
         raise ValueError(f"--to={options.to} must end in .json; name a JSON file")
 
 
-def _rows(detector: Detector, options) -> Iterator[dict]:
+def _rows(detector: Detector | PublishedDetector, options) -> Iterator[dict]:
     files, rows = classification.list_files(options.inputs), []
     least = detector.threshold if options.threshold is None else options.threshold
     for file, (picture, boxes, scores, labels) in zip(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from research import lookup
 
 _MODES = ("max", "min")
+_SHARES = ("accuracy", "error", "accuracy_top5", "ap", "ap50", "ap75")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Claim:
     @property
     def share(self) -> bool:
         """Whether the metric is a share of 1, shown as percent."""
-        return self.metric.rpartition("/")[2] in ("accuracy", "error", "accuracy_top5")
+        return self.metric.rpartition("/")[2] in _SHARES
 
     def text(self, value: float | None) -> str:
         """Writes a value of the metric: "0.95 %" or "82.1"."""

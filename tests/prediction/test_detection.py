@@ -4,11 +4,15 @@ import argparse
 import json
 from types import SimpleNamespace
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
+from research import weights
 from research.data import coco, source
+from research.models import retinanet
 from research.prediction import detection
 
 
@@ -85,6 +89,27 @@ def test_pictures_and_json_that_is_a_data_set(files, tmp_path):
     batch = read.gather(np.array([0]))
     np.testing.assert_allclose(batch["boxes"][0, 0], [0, 0, 40, 40])
     assert batch["labels"][0, 0] == 1
+
+
+def test_published_weights_find_what_the_task_decodes(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(detection, "_SHORTER", 64)
+    model = retinanet.build("debug")
+    init = jax.jit(lambda key, x: model.init(key, x, train=False))
+    variables = init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+    bias = variables["params"]["class_head"]["out"]["bias"]
+    variables["params"]["class_head"]["out"]["bias"] = bias + 5  # so that some are sure
+    file = tmp_path / "retinanet.safetensors"
+    weights.export(model, variables, file, format="torchvision", image_size=64)
+    options = _options(files[:1], weights=str(file), threshold=0.3)
+    (row,) = detection.of_weights(options)
+    assert row["objects"] and {f["class"] for f in row["objects"]} <= {"0", "1", "2"}
+    for found in row["objects"]:
+        left, top, right, bottom = found["box"]
+        assert 0 <= left < right <= 80 and 0 <= top < bottom <= 40
+        assert found["score"] >= 0.3
+    assert detection._published_shape(480, 640, 1) == (64, 85)
+    assert detection._published_shape(480, 640, 32) == (64, 96)
+    assert detection._published_shape(100, 10_000, 1) == (13, 1333)
 
 
 WRONG = {
