@@ -30,7 +30,6 @@ from research.tasks import (
     parameterisation,
     samplers,
 )
-from research.tasks.drawing import Sampling
 from research.tasks.task import Task
 from research.training.state import TrainState
 
@@ -53,7 +52,7 @@ class Diffusion(Task):
     variance: str
     clip: bool
     label_dropout: float
-    sampling: Sampling
+    sampling: drawing.Sampling
     input: str
     predicted: int | None = 64  # examples that an evaluation's pictures need
 
@@ -72,8 +71,7 @@ class Diffusion(Task):
 
     def train_step(self, state: TrainState, batch):
         """Makes one update; returns (state, metrics)."""
-        step = gradient.make_train_step(self._loss, self.tx, self.options)
-        return step(state, batch)
+        return gradient.make_train_step(self._loss, self.tx, self.options)(state, batch)
 
     def eval_step(self, state: TrainState, batch) -> gradient.Metrics:
         """Measures a batch with the averaged parameters; draws are the same always."""
@@ -107,7 +105,7 @@ class Diffusion(Task):
         shape: tuple[int, ...],
         label=None,
         *,
-        sampling: Sampling | None = None,
+        sampling: drawing.Sampling | None = None,
         start: drawing.Start | None = None,
     ) -> tuple[jax.Array, jax.Array]:
         """Draws data.
@@ -135,7 +133,7 @@ class Diffusion(Task):
 
         return drawing.draw(denoiser, levels, key, shape, how, self.variance, start)
 
-    def check(self, how: Sampling) -> None:
+    def check(self, how: drawing.Sampling) -> None:
         """Checks what is asked of a sampler; see `drawing.check`."""
         drawing.check(how, self.process, self.classes, self.label_dropout)
 
@@ -206,11 +204,12 @@ class Diffusion(Task):
         if label is not None and train:
             dropped = jax.random.bernoulli(keys[2], self.label_dropout, label.shape)
             label = jnp.where(dropped, self.classes, label)
-        rng = keys[3] if train else None
-        predicted = self._apply(params, x, sigma, time, label, rng)
+        predicted = self._apply(
+            params, x, sigma, time, label, keys[3] if train else None
+        )
         wanted = parameterisation.target(self.prediction, x0, eps, alpha, sigma)
         squared = _mean((predicted - wanted) ** 2)
-        values = {"loss": squared, "squared_error": squared}
+        values = dict(loss=squared, squared_error=squared)
         if index is not None and (self.loss == "variational" or not train):
             x0_found = parameterisation.to_x0(
                 self.prediction, x, predicted, alpha, sigma
@@ -280,7 +279,7 @@ def build(
         variance=variance,
         clip=clip,
         label_dropout=label_dropout,
-        sampling=Sampling(sampler, steps, eta, guidance),
+        sampling=drawing.Sampling(sampler, steps, eta, guidance),
         input=input,
     )
     task.check(task.sampling)
