@@ -63,6 +63,8 @@ WORK = {
     "resnet50_predict8": Work("resnet", "50", 8, 2, train=False),
     "vit_s16": Work("vit", "S/16", 16, 1, optimizer="adamw", rate=1e-3),
     "vit_s16_predict8": Work("vit", "S/16", 8, 2, train=False),
+    "unet": Work("unet", "cifar10", 16, 1, (32, 32, 3), 10, rate=2e-4),
+    "unet_mnist": Work("unet", "mnist", 128, 2, (28, 28, 1), 10, rate=2e-4),
     "bahdanau": Work("seq2seq", "bahdanau", 128, 1, classes=5_893, pairs=(20, 20)),
     "lstm_ptb": Work("rnn", "ptb_medium", 20, 5, classes=10_000, rate=1.0, window=35),
     "gpt_char": Work("gpt", "char-cpu", 12, 40, classes=65, rate=1e-3, window=64),
