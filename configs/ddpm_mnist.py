@@ -24,14 +24,13 @@ def get_config(arg: str = ""):
     config.data.name = "idx"
     config.data.holdout = 1 / 12  # 5,000 of 60,000
     config.data.mean, config.data.std = (0.5,), (0.5,)  # [-1, 1]
-    config.data.batch_size, config.data.eval_batch_size = 64, 100
+    config.data.batch_size, config.data.eval_batch_size = 128, 100
     config.optimizer.name, config.optimizer.learning_rate = "adam", 2e-3
     config.optimizer.clip_norm = 1.0
     config.schedule.name, config.schedule.warmup_steps = "cosine", 100
-    config.train.epochs, config.train.log_every = 3.0, 50
+    config.train.epochs, config.train.log_every = 5.0, 50
     config.train.ema_decay = 0.995
-    config.train.eval_every = 430  # half an epoch
-    config.checkpoint.keep = 4  # for --over-training
+    config.checkpoint.keep = 5  # for --over-training
     config.checkpoint.metric, config.checkpoint.mode = "validation/loss", "min"
     if arg == "quick":
         base.use_synthetic(config, image_shape=(28, 28, 1), num_classes=10, count=1024)
@@ -41,5 +40,5 @@ def get_config(arg: str = ""):
         config.data.batch_size, config.data.eval_batch_size = 32, 64
         config.schedule.warmup_steps = 10
         config.train.epochs, config.train.log_every = 2.0, 8
-        config.train.ema_decay, config.train.eval_every = 0.9, 0
+        config.train.ema_decay = 0.9
     return config

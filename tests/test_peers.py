@@ -11,7 +11,7 @@ NETWORKS = sorted(
     {
         name.split("_predict")[0]
         for name, item in work.WORK.items()
-        if not (item.pairs or item.window or item.samples)
+        if not (item.pairs or item.window or item.samples or item.model == "unet")
     }
 )
 
@@ -124,6 +124,27 @@ def test_both_sides_have_the_same_bert():
     with torch.device("meta"):
         theirs = bert.network(item)
         assert sum(p.numel() for p in theirs.parameters()) == ours == 109_482_240
+
+
+@pytest.mark.parametrize("name", ["unet", "unet_mnist"])
+def test_both_sides_have_the_same_u_net(name):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from scripts.peers import diffusion
+
+    item = work.WORK[name]
+    model = lookup.module("models", item.model).build(item.variant)
+    image = jnp.zeros((2, *item.image))
+    inputs = image, jnp.zeros(2), jnp.zeros(2, jnp.int32)
+    variables = jax.eval_shape(
+        lambda *a: model.init(jax.random.key(0), *a, train=False), *inputs
+    )
+    ours = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    with torch.device("meta"):
+        theirs = diffusion.network(item)
+        assert sum(p.numel() for p in theirs.parameters()) == ours
+        height, width, channels = item.image
+        x, label = torch.zeros(2, channels, height, width), torch.zeros(2).long()
+        assert theirs(x, label, label).shape == x.shape
 
 
 def test_the_first_contender_is_ours():

@@ -167,11 +167,11 @@ class UNet(nn.Module):
                 left.append(y)
         y = block(y, widths[-1], "middle_0", True)
         y = block(y, widths[-1], "middle_1", False)
-        for i, width in enumerate(reversed(widths)):
+        for i, width in reversed(list(enumerate(widths))):
             for j in range(self.blocks + 1):
                 y = jnp.concatenate([y, left.pop()], axis=-1)
                 y = block(y, width, f"up{i}_{j}", self._attends(y))
-            if i < len(widths) - 1:
+            if i:
                 y = jnp.repeat(jnp.repeat(y, 2, axis=1), 2, axis=2)
                 y = conv(width, (3, 3), name=f"up{i}_double")(y)
         y = jax.nn.silu(bound["norm"](name="norm_out")(y))

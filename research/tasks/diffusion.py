@@ -12,7 +12,8 @@ Batch: the input feature (b, h, w, c) float32, in [-1, 1] for a bound of meaning
 data.mean = data.std = 0.5 give; label (b,) int32 where the model has classes; mask (b,)
 float32, 0 for padding. Metrics, per example: loss, what is minimised; squared_error of
 the prediction; of discrete processes bits_per_dimension, an upper bound on -log2 p(x)
-over the numbers of x, by one step drawn for each example.
+over the numbers of x, by one step drawn for each example (in evaluations also the first
+step, which has much of the sum).
 """
 
 from dataclasses import dataclass
@@ -24,13 +25,13 @@ import optax
 
 from research.tasks import (
     bound,
+    denoising,
     drawing,
     gradient,
     noise,
     parameterisation,
     samplers,
 )
-from research.tasks.drawing import Sampling
 from research.tasks.task import Task
 from research.training.state import TrainState
 
@@ -53,7 +54,7 @@ class Diffusion(Task):
     variance: str
     clip: bool
     label_dropout: float
-    sampling: Sampling
+    sampling: drawing.Sampling
     input: str
     predicted: int | None = 64  # examples that an evaluation's pictures need
 
@@ -61,6 +62,11 @@ class Diffusion(Task):
     def classes(self) -> int:
         """Labels that the model knows; 0: it reads none."""
         return self.model.classes
+
+    @property
+    def network(self) -> denoising.Network:
+        """The model with what it predicts."""
+        return denoising.Network(self.model, self.prediction, self.clip)
 
     def init(self, seed: jax.Array, batch) -> TrainState:
         """Draws the initial state; `batch` gives shapes only."""
@@ -72,8 +78,7 @@ class Diffusion(Task):
 
     def train_step(self, state: TrainState, batch):
         """Makes one update; returns (state, metrics)."""
-        step = gradient.make_train_step(self._loss, self.tx, self.options)
-        return step(state, batch)
+        return gradient.make_train_step(self._loss, self.tx, self.options)(state, batch)
 
     def eval_step(self, state: TrainState, batch) -> gradient.Metrics:
         """Measures a batch with the averaged parameters; draws are the same always."""
@@ -96,7 +101,11 @@ class Diffusion(Task):
         key = jax.random.fold_in(jax.random.key(state.seed), _EVALUATION)
         made, seen = self.sample(state, key, x.shape, label)
         stages = jnp.round(jnp.linspace(0, len(seen) - 1, STAGES)).astype(jnp.int32)
-        noisy, denoised = self._denoised(state.eval_params(), x, label, key)
+        noisy, denoised = self.network.look(
+            state.eval_params(),
+            self.process.levels(STAGES),
+            *(x, label, jax.random.normal(key, x.shape)),
+        )
         walk = jnp.moveaxis(seen[stages], 0, 1)
         return {"sample": made, "walk": walk, "noisy": noisy, "denoised": denoised}
 
@@ -107,7 +116,7 @@ class Diffusion(Task):
         shape: tuple[int, ...],
         label=None,
         *,
-        sampling: Sampling | None = None,
+        sampling: drawing.Sampling | None = None,
         start: drawing.Start | None = None,
     ) -> tuple[jax.Array, jax.Array]:
         """Draws data.
@@ -131,68 +140,16 @@ class Diffusion(Task):
         params, levels = state.eval_params(), self.process.levels(how.steps)
 
         def denoiser(levels):
-            return self._denoiser(params, levels, label, how.guidance)
+            return self.network.denoiser(params, levels, label, how.guidance)
 
         return drawing.draw(denoiser, levels, key, shape, how, self.variance, start)
 
-    def check(self, how: Sampling) -> None:
+    def check(self, how: drawing.Sampling) -> None:
         """Checks what is asked of a sampler; see `drawing.check`."""
         drawing.check(how, self.process, self.classes, self.label_dropout)
 
-    def _denoiser(self, params, levels: noise.Levels, label, guidance: float):
-        """Returns denoise(x, step) for `samplers`."""
-        alphas, sigmas, times = (
-            jnp.asarray(column, jnp.float32)
-            for column in (levels.alpha, levels.sigma, levels.time)
-        )
-
-        def denoise(x, step):
-            alpha, sigma, time = (
-                jnp.full(x.shape[:1], column[step])
-                for column in (alphas, sigmas, times)
-            )
-            if guidance == 1:
-                predicted = self._apply(params, x, sigma, time, label)
-            else:
-                none = jnp.full_like(label, self.classes)
-                twice = (jnp.concatenate([a, a]) for a in (x, sigma, time))
-                both = self._apply(params, *twice, jnp.concatenate([label, none]))
-                predicted = samplers.guided(*jnp.split(both, 2), guidance)
-            return self._estimate(x, predicted, alpha, sigma)
-
-        return denoise
-
-    def _estimate(self, x, predicted, alpha, sigma):
-        x0 = parameterisation.to_x0(self.prediction, x, predicted, alpha, sigma)
-        return jnp.clip(x0, -1, 1) if self.clip else x0
-
-    def _apply(self, params, x, sigma, time, label, rng=None):
-        x = parameterisation.scale_input(self.prediction, x, sigma)
-        rngs = None if rng is None else {"dropout": rng}
-        return self.model.apply(
-            {"params": params}, x, time, label, train=rng is not None, rngs=rngs
-        )
-
     def _label(self, batch):
         return batch["label"] if self.classes else None
-
-    def _denoised(self, params, x, label, key):
-        """Shows x at the levels of a walk of STAGES steps, and what is made of each."""
-        levels = self.process.levels(STAGES)
-        denoise = self._denoiser(params, levels, label, 1.0)
-        alpha, sigma = (
-            jnp.asarray(column[:-1], jnp.float32)
-            for column in (levels.alpha, levels.sigma)
-        )
-        eps = jax.random.normal(key, x.shape)
-
-        def look(step):
-            noisy = alpha[step] * x + sigma[step] * eps
-            return noisy / jnp.maximum(sigma[step], 1), denoise(noisy, step)
-
-        from_little_to_much = jnp.arange(STAGES)[::-1]
-        shown, found = jax.lax.map(look, from_little_to_much)
-        return jnp.moveaxis(shown, 0, 1), jnp.moveaxis(found, 0, 1)
 
     def _loss(self, params, model_state, batch, rng):
         return self._metrics(params, batch, rng, train=True), model_state
@@ -207,21 +164,33 @@ class Diffusion(Task):
             dropped = jax.random.bernoulli(keys[2], self.label_dropout, label.shape)
             label = jnp.where(dropped, self.classes, label)
         rng = keys[3] if train else None
-        predicted = self._apply(params, x, sigma, time, label, rng)
+        predicted = self.network.predict(params, x, sigma, time, label, rng)
         wanted = parameterisation.target(self.prediction, x0, eps, alpha, sigma)
         squared = _mean((predicted - wanted) ** 2)
         values = {"loss": squared, "squared_error": squared}
         if index is not None and (self.loss == "variational" or not train):
-            x0_found = parameterisation.to_x0(
-                self.prediction, x, predicted, alpha, sigma
-            )
-            x0_found = x0_found if train else jnp.clip(x0_found, -1, 1)
-            at = bound.terms(self.process, self.variance, x0, x0_found, x, index)
-            bits = self.process.steps * at + bound.prior(self.process, x0)
+            found = parameterisation.to_x0(self.prediction, x, predicted, alpha, sigma)
+            found = found if train else jnp.clip(found, -1, 1)
+            term = bound.terms(self.process, self.variance, x0, found, x, index)
+            first = 0.0
+            if not train:  # much of the sum, so it is measured for itself
+                term = jnp.where(index == 0, 0.0, term)
+                first = self._first_term(params, x0, label, keys[2])
+            bits = self.process.steps * term + first + bound.prior(self.process, x0)
             values["bits_per_dimension"] = bits
             if self.loss == "variational":
                 values["loss"] = bits
         return {k: ((v * mask).sum(), mask.sum()) for k, v in values.items()}
+
+    def _first_term(self, params, x0, label, key):
+        """Returns L_0 of each example, (b,), in bits per dimension."""
+        index = jnp.zeros(x0.shape[:1], jnp.int32)
+        alpha, sigma, time = self.process.at(index)
+        x = noise.add(x0, jax.random.normal(key, x0.shape), alpha, sigma)
+        predicted = self.network.predict(params, x, sigma, time, label)
+        found = parameterisation.to_x0(self.prediction, x, predicted, alpha, sigma)
+        found = jnp.clip(found, -1, 1)
+        return bound.terms(self.process, self.variance, x0, found, x, index)
 
 
 def _mean(values: jax.Array) -> jax.Array:
@@ -280,7 +249,7 @@ def build(
         variance=variance,
         clip=clip,
         label_dropout=label_dropout,
-        sampling=Sampling(sampler, steps, eta, guidance),
+        sampling=drawing.Sampling(sampler, steps, eta, guidance),
         input=input,
     )
     task.check(task.sampling)

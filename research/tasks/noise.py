@@ -93,8 +93,6 @@ class Discrete:
     def levels(self, steps: int) -> Levels:
         """Returns `steps` of the T levels, evenly from the last one on."""
         index = np.round(np.linspace(self.steps - 1, 0, steps)).astype(int)
-        if steps == 1:
-            index = np.array([self.steps - 1])
         alpha, sigma = (a[index] for a in self.table())
         return Levels(
             np.append(alpha, 1.0), np.append(sigma, 0.0), self.time(index * 1.0)

@@ -5,6 +5,7 @@ google/ddpm-cifar10-32. https://huggingface.co/docs/diffusers/api/models/unet2d
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 from research.weights import huggingface, rules
 
@@ -29,21 +30,28 @@ def _attention(ours: str, theirs: str) -> tuple[rules.Rule, ...]:
     )
 
 
-RULES = rules.table(
-    rules.conv("conv_in", "conv_in", biased=True),
-    rules.dense("time_in", "time_embedding.linear_1"),
-    rules.dense("time_out", "time_embedding.linear_2"),
-    _block("down{i}_{j}", "down_blocks.{i}.resnets.{j}"),
-    _attention("down{i}_{j}_attention", "down_blocks.{i}.attentions.{j}"),
-    rules.conv("down{i}_halve", "down_blocks.{i}.downsamplers.0.conv", biased=True),
-    _block("middle_{j}", "mid_block.resnets.{j}"),
-    _attention("middle_{j}_attention", "mid_block.attentions.{j}"),
-    _block("up{i}_{j}", "up_blocks.{i}.resnets.{j}"),
-    _attention("up{i}_{j}_attention", "up_blocks.{i}.attentions.{j}"),
-    rules.conv("up{i}_double", "up_blocks.{i}.upsamplers.0.conv", biased=True),
-    rules.layer_norm("norm_out", "conv_norm_out"),
-    rules.conv("conv_out", "conv_out", biased=True),
-)
+def _rules(levels: int) -> tuple[rules.Rule, ...]:
+    """Makes the table of a net of so many levels; its way up begins at the last."""
+    up = []
+    for i in range(levels):
+        theirs = f"up_blocks.{levels - 1 - i}"
+        up += _block(f"up{i}_{{j}}", f"{theirs}.resnets.{{j}}")
+        up += _attention(f"up{i}_{{j}}_attention", f"{theirs}.attentions.{{j}}")
+        up += rules.conv(f"up{i}_double", f"{theirs}.upsamplers.0.conv", biased=True)
+    down = "down_blocks.{i}"
+    return rules.table(
+        rules.conv("conv_in", "conv_in", biased=True),
+        rules.dense("time_in", "time_embedding.linear_1"),
+        rules.dense("time_out", "time_embedding.linear_2"),
+        _block("down{i}_{j}", f"{down}.resnets.{{j}}"),
+        _attention("down{i}_{j}_attention", f"{down}.attentions.{{j}}"),
+        rules.conv("down{i}_halve", f"{down}.downsamplers.0.conv", biased=True),
+        _block("middle_{j}", "mid_block.resnets.{j}"),
+        _attention("middle_{j}_attention", "mid_block.attentions.{j}"),
+        *up,
+        rules.layer_norm("norm_out", "conv_norm_out"),
+        rules.conv("conv_out", "conv_out", biased=True),
+    )
 
 
 def _sizes(shapes: Mapping, configs: Mapping) -> rules.Sizes:
@@ -78,20 +86,26 @@ def _sizes(shapes: Mapping, configs: Mapping) -> rules.Sizes:
     return rules.Sizes(fields, (side, side), config["in_channels"])
 
 
-FORMATS = (
+def _has(levels: int, configs: Mapping) -> bool:
+    return len(configs.get("config.json", {}).get("block_out_channels", ())) == levels
+
+
+FORMATS = tuple(
     rules.Format(
         publisher="diffusers",
         architecture="unet",
-        rules=RULES,
+        rules=_rules(levels),
         marks=("time_embedding.linear_1.weight", "mid_block.resnets.0.conv1.weight"),
         sizes=_sizes,
-        belongs=lambda configs: "config.json" in configs,
+        belongs=partial(_has, levels),
         spellings=(  # names before diffusers 0.15
             (r"\.query\.", ".to_q."),
             (r"\.key\.", ".to_k."),
             (r"\.value\.", ".to_v."),
             (r"\.proj_attn\.", ".to_out.0."),
         ),
+        exports=False,
         task="diffusion",
-    ),
+    )
+    for levels in range(1, 8)
 )

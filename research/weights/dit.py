@@ -52,7 +52,7 @@ FORMATS = (
         marks=("x_embedder.proj.weight", "pos_embed", "final_layer.linear.weight"),
         sizes=_sizes,
         harmless={r"^pos_embed$": "fixed positions, which are made anew"},
-        alone=True,
+        exports=False,
         task="diffusion",
     ),
 )

@@ -20,12 +20,8 @@ _POSITIONS = "params/position_embedding"
 _VALUES, _EMBEDDING = "params/rnn/layer1/input/kernel", "params/embedding/embedding"
 # The first convolution's kernel, which tells the channels of the images.
 _FIRST = (
-    "stem_conv",
-    "backbone/stem_conv",
-    "patch_embedding",
-    "conv1_1",
-    "conv1",
-    "C1",
+    *("stem_conv", "backbone/stem_conv", "patch_embedding"),
+    *("conv1_1", "conv1", "conv_in", "C1"),
 )
 
 
@@ -96,7 +92,7 @@ def _sizes(model: nn.Module, tree: Mapping[str, Any], image_size) -> rules.Sizes
 def _export_form(model: nn.Module, publisher: str) -> rules.Format:
     """Finds the form that the publisher has for this very network."""
     architecture = type(model).__module__.rpartition(".")[2]
-    publishers = sorted({form.publisher for form in published.FORMATS})
+    publishers = sorted({form.publisher for form in published.FORMATS if form.exports})
     if publisher not in publishers:
         raise ValueError(lookup.unknown("format", publisher, publishers))
     forms = [

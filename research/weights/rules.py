@@ -104,6 +104,7 @@ class Format:
       configs: (model, Sizes, preprocessing, class names) -> the publisher's config
         files, for export.
       alone: an export is one file, without a folder.
+      exports: whether it is written as well as read.
       task: whose prediction the networks serve, `research/prediction/<task>.py`.
     """
 
@@ -121,6 +122,7 @@ class Format:
     class_names: Callable[[Mapping], tuple[str, ...] | None] = _nothing
     configs: Callable[..., dict[str, dict]] = lambda *_: {}
     alone: bool = False
+    exports: bool = True
     task: str = "classification"
 
     def spelled(self, tensors: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ TINY = (
     "--config.data.image_shape=(8,8,1)",
     "--config.data.batch_size=16",
     "--config.data.eval_batch_size=16",
+    "--config.model.multipliers=(1,)",
     "--config.task.steps=4",
     "--config.train.steps=4",
     "--config.train.eval_every=2",
