@@ -34,7 +34,7 @@ def test_a_transposed_convolution_is_pytorchs_and_so_are_its_gradients(mode):
 def test_dcgan_is_pytorchs_example():
     torch = pytest.importorskip("torch")
     model = dcgan.build("debug", output="tanh")
-    z, x = _normal(4, 8), _normal(4, 8, 8, 1)
+    z, x = (jnp.asarray(_normal(*shape)) for shape in ((4, 8), (4, 8, 8, 1)))
     variables = model.init(jax.random.key(0), z, x, train=False)
     (made, logits), _ = model.apply(
         variables, z, x, train=True, mutable=["batch_stats"]
@@ -50,13 +50,13 @@ def test_dcgan_is_pytorchs_example():
         return f.conv_transpose2d(y, w, stride=2, padding=1)
 
     g, d = p["generator"], p["discriminator"]
-    y = (torch.tensor(z) @ g["project"]["kernel"]).reshape(4, 2, 2, 16)
+    y = (torch.tensor(np.asarray(z)) @ g["project"]["kernel"]).reshape(4, 2, 2, 16)
     y = torch.relu(norm(y.permute(0, 3, 1, 2), g["norm_0"]))
     y = torch.relu(norm(up(y, g["up_1"]), g["norm_1"]))
     expected = torch.tanh(up(y, g["output"])).permute(0, 2, 3, 1)
     np.testing.assert_allclose(made, expected, atol=1e-5)
 
-    y = torch.tensor(x).permute(0, 3, 1, 2)
+    y = torch.tensor(np.asarray(x)).permute(0, 3, 1, 2)
     for i in (0, 1):
         w = d[f"conv_{i}"]["kernel"].permute(3, 2, 0, 1)
         y = f.conv2d(y, w, stride=2, padding=1)
@@ -68,10 +68,10 @@ def test_dcgan_is_pytorchs_example():
 
 def test_maxout_is_the_largest_of_its_pieces():
     model = gan.build("debug", pieces=3, units=(4,))
-    z, x = _normal(2, 8), _normal(2, 2, 2, 1)
+    z, x = (jnp.asarray(_normal(*shape)) for shape in ((2, 8), (2, 2, 2, 1)))
     variables = model.init(jax.random.key(0), z, x, train=False)
     p = variables["params"]["discriminator"]
-    hidden = x.reshape(2, 4) @ np.asarray(p["h0"]["kernel"])
+    hidden = np.asarray(x).reshape(2, 4) @ np.asarray(p["h0"]["kernel"])
     pieces = hidden.reshape(2, 4, 3).max(-1)
     expected = pieces @ np.asarray(p["y"]["kernel"])
     found = model.apply(variables, x, train=False, method="discriminate")
@@ -80,7 +80,7 @@ def test_maxout_is_the_largest_of_its_pieces():
 
 def test_spectral_norms_reach_one():
     model = sngan.build("debug")
-    z, x = _normal(2, 8), _normal(2, 8, 8, 1)
+    z, x = (jnp.asarray(_normal(*shape)) for shape in ((2, 8), (2, 8, 8, 1)))
     variables = model.init(jax.random.key(0), z, x, train=False)
     step = jax.jit(
         lambda v: model.apply(
@@ -99,7 +99,7 @@ def test_spectral_norms_reach_one():
 @pytest.mark.parametrize("module", [gan, dcgan, sngan])
 def test_a_condition_changes_both_networks(module):
     model = module.build("debug", classes=3)
-    z, x = _normal(2, 8), _normal(2, 8, 8, 1)
+    z, x = (jnp.asarray(_normal(*shape)) for shape in ((2, 8), (2, 8, 8, 1)))
     label = jnp.array([0, 1])
     variables = model.init(jax.random.key(0), z, x, label, train=False)
     # Gains and biases of classes begin alike.
