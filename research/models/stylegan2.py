@@ -238,10 +238,26 @@ class StyleGAN2(nn.Module):
           ValueError: the images are not square, or no power of two.
         """
         styles = self.styles(z, shape, label, train=train)
-        if not isinstance(truncation, float) or truncation != 1:
-            mean = self._mean()[None, None]
-            styles = mean + truncation * (styles - mean)  # Fig. 8 of StyleGAN
-        return self.synthesise(styles, shape, train=train)
+        return self.synthesise(self._near(styles, truncation), shape, train=train)
+
+    def mix(
+        self,
+        z: Float[Array, "n d"],
+        shape: tuple[int, ...],
+        label: Int[Array, " n"] | None = None,
+        truncation: float = 1.0,
+    ) -> Float[Array, "m h w c"]:
+        """Makes an image of each pair, its first half of layers of the first of them.
+
+        Returns:
+          n * n images, row by row: number i n + j is coarse as z_i and fine as z_j.
+        """
+        styles = self._near(self.styles(z, shape, label, train=False), truncation)
+        half = styles.shape[1] // 2
+        coarse = jnp.repeat(styles[:, :half], len(z), axis=0)
+        fine = jnp.tile(styles[:, half:], (len(z), 1, 1))
+        both = jnp.concatenate([coarse, fine], axis=1)
+        return self.synthesise(both, shape, train=False)
 
     def styles(
         self,
@@ -286,6 +302,13 @@ class StyleGAN2(nn.Module):
         """Returns a logit per image: high where it seems to be data."""
         check(x.shape[1:])
         return self.discriminator(x, label).astype(jnp.float32)
+
+    def _near(self, styles, truncation):
+        """Pulls styles to their mean: Fig. 8 of StyleGAN."""
+        if isinstance(truncation, float) and truncation == 1:
+            return styles
+        mean = self._mean()[None, None]
+        return mean + truncation * (styles - mean)
 
     def _mean(self) -> Float[Array, " d"]:
         """Returns the mean of w over draws of the prior, and over the classes."""

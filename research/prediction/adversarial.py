@@ -5,6 +5,8 @@
 … --truncation=0.7                               less variety, more typical images
 … --label=3                                      of one class, where there are classes
 … --interpolation=strip.png                      from one point of the noise to another
+… --mixing=table.png       rows' coarse styles with columns' fine ones (stylegan2)
+… --progress=training.gif  the same noise over training, a frame per evaluation
 """
 
 import argparse
@@ -16,10 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from research.data import preprocess
-from research.reports import strips
+from research.reports import progress, strips
 from research.training import run as runs
 
 _COLUMNS, _ROWS = 16, 6  # of a picture; rows of an interpolation
+_TABLE = 8  # rows and columns of mixed styles
 _CHUNK = 250  # images made at once
 
 
@@ -36,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--to", help="file .npz for the images as the network made them"
     )
     parser.add_argument("--interpolation", help="PNG with walks between two draws")
+    parser.add_argument("--mixing", help="PNG with mixed styles")
+    parser.add_argument("--progress", help="GIF of the same noise over training")
 
 
 def of_run(opened: runs.Run, options: argparse.Namespace) -> Iterator[dict]:
@@ -51,7 +56,7 @@ def of_run(opened: runs.Run, options: argparse.Namespace) -> Iterator[dict]:
 def show(rows: Iterable[dict], options: argparse.Namespace) -> None:
     """Prints how many images were made, and where they are."""
     print(f"made: {len(list(rows))}")
-    for name in ("to", "picture", "interpolation"):
+    for name in ("to", "picture", "interpolation", "mixing", "progress"):
         if getattr(options, name):
             print(f"written: {getattr(options, name)}")
 
@@ -104,6 +109,10 @@ def _made(opened: runs.Run, options) -> Iterator[dict]:
     if options.interpolation:
         rows = [("", row) for row in _walks(opened, options)]
         strips.write(pathlib.Path(options.interpolation), rows)
+    if options.mixing:
+        strips.write(pathlib.Path(options.mixing), _mixed(opened, options))
+    if options.progress:
+        progress.write(pathlib.Path(options.progress), opened.folder)
     for number in range(len(made)):
         yield {"sample": number}
 
@@ -120,6 +129,24 @@ def _walks(opened: runs.Run, options) -> Iterator[np.ndarray]:
     for a, b in zip(ends[::2], ends[1::2], strict=True):
         z = arc(a, b, np.linspace(0, 1, _COLUMNS))
         yield strips.to_pixels(np.asarray(make(opened.state, z)), data.mean, data.std)
+
+
+def _mixed(opened: runs.Run, options) -> list[tuple[str, np.ndarray]]:
+    """Makes rows whose first half of the layers is the row's, the rest the column's."""
+    task, shape = opened.programs.experiment.task, _shape(opened)
+    data = opened.programs.experiment.config.data
+    z = task.game.noise(jax.random.key(options.seed), _TABLE)
+    label = jnp.full(_TABLE, options.label or 0)
+
+    @jax.jit
+    def make(state):
+        return task.apply(state, "mix", z, shape, label, truncation=options.truncation)
+
+    rows = strips.to_pixels(np.asarray(make(opened.state)), data.mean, data.std)
+    return [
+        (f"coarse styles {k}", row)
+        for k, row in enumerate(rows.reshape(_TABLE, _TABLE, *shape), 1)
+    ]
 
 
 def arc(a: np.ndarray, b: np.ndarray, shares: np.ndarray) -> np.ndarray:
@@ -154,7 +181,13 @@ def _check(opened: runs.Run, options) -> None:
             f"--truncation={options.truncation} must be in 0..1; 1 leaves the noise "
             "as it is"
         )
-    classes = opened.programs.experiment.task.model.classes
+    model = opened.programs.experiment.task.model
+    if options.mixing and not hasattr(model, "styles"):
+        raise ValueError(
+            "--mixing needs a generator with styles, such as stylegan2, got "
+            f"{type(model).__name__}; leave it out"
+        )
+    classes = model.classes
     if options.label is not None and not 0 <= options.label < classes:
         legal = f"use 0 to {classes - 1}" if classes else "leave it out"
         raise ValueError(

@@ -160,17 +160,15 @@ class Adversarial(Task):
         self, state: TrainState, z, shape, label=None, truncation=1.0
     ) -> jax.Array:
         """Makes images (n, *shape) of z (n, latent) with the averaged generator."""
+        fields = dict(train=False, truncation=truncation)
+        return self.apply(state, "generate", z, tuple(shape), label, **fields)
+
+    def apply(self, state: TrainState, method: str, z, shape, label, **fields):
+        """Calls a method of the averaged generator with z, shape and label."""
         label = label if self.model.classes else None
         variables = {"params": state.eval_params(), **state.model_state}
-        return self.model.apply(
-            variables,
-            z,
-            tuple(shape),
-            label,
-            train=False,
-            truncation=truncation,
-            method="generate",
-        )
+        variables.pop("path_length", None)
+        return self.model.apply(variables, z, shape, label, method=method, **fields)
 
     def derive(self, averages: Mapping[str, float]) -> dict[str, float]:
         """Adds diversity and healthy_step; see the module's docstring."""
