@@ -178,8 +178,8 @@ def test_a_network_with_other_channels_is_one_sentence():
     with pytest.raises(ValueError) as error:
         task.init(np.uint32(0), _batch())
     assert str(error.value) == (
-        "model.outputs=8 must be the channels of the images, 1, to be trained here; set "
-        "it to 0"
+        "model.outputs=8 must be the channels of the images, 1, to be trained here; "
+        "set it to 0"
     )
 
 
