@@ -7,8 +7,8 @@ branch (section 3.2, adaLN-Zero); the row behind the last class stands for no la
 
 Variants: Table 1 with patches of 2, as its authors publish them: images are the latent
 maps (32x32x4) of an autoencoder, whose noise and its variance the net predicts, which
-makes 8 channels. Positions are fixed and no parameters. "cifar10" is ours: the S net on
-pixels of 32x32x3.
+makes 8 channels. Positions are fixed and no parameters. "cifar10" is ours: the S net
+on pixels of 32x32x3, which predicts no variance.
 """
 
 import math

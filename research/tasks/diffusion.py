@@ -71,6 +71,12 @@ class Diffusion(Task):
     def init(self, seed: jax.Array, batch) -> TrainState:
         """Draws the initial state; `batch` gives shapes only."""
         x = batch[self.input]
+        outputs = getattr(self.model, "outputs", 0)
+        if outputs not in (0, x.shape[-1]):
+            raise ValueError(
+                f"model.outputs={outputs} must be the channels of the images, "
+                f"{x.shape[-1]}, to be trained here; set it to 0"
+            )
         time = jnp.zeros(x.shape[:1])
         key = jax.random.key(seed)
         variables = self.model.init(key, x, time, self._label(batch), train=False)

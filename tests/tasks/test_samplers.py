@@ -65,9 +65,17 @@ def test_mean_and_covariance_are_recovered(name, steps, tolerance, process):
     np.testing.assert_allclose(np.cov(np.asarray(made).T), COVARIANCE, atol=tolerance)
 
 
-@pytest.mark.parametrize("process", ["edm", "flow"])
 @pytest.mark.parametrize(
-    ("name", "order"), [("euler", 1), ("heun", 2), ("dpmpp_2m", 2)]
+    ("name", "order", "process"),
+    [
+        ("euler", 1, "edm"),
+        ("euler", 1, "flow"),
+        ("heun", 2, "edm"),
+        ("heun", 2, "flow"),
+        # Not the flow: its log signal-to-noise ratio is infinite at both ends, where
+        # steps are of first order.
+        ("dpmpp_2m", 2, "edm"),
+    ],
 )
 def test_errors_fall_with_the_order_of_the_method(name, order, process):
     """The flow keeps (x - alpha m) in units of its standard deviation."""

@@ -16,7 +16,7 @@ def torch_dit(torch):
 
     def mlp(*widths, act, names):
         module = nn.Module()
-        for name, a, b in zip(names, widths, widths[1:], strict=True):
+        for name, a, b in zip(names, widths[:-1], widths[1:], strict=True):
             setattr(module, name, nn.Linear(a, b))
         module.forward = lambda x: getattr(module, names[1])(
             act(getattr(module, names[0])(x))
