@@ -40,6 +40,7 @@ NOT_RUN = {
     "--config.model.name=net": "is of a model that the reader writes",
     "--executor=slurm": "needs a cluster",
     "--storage=postgresql": "needs a database; see tests/sweeps",
+    "sample_quality.py": "needs a trained classifier; see tests/prediction",
     "wandb ": "needs an account",
     "benchmark.py": "takes minutes and is run for the README's numbers",
     "--rerun=": "needs MNIST; see tests/reproduction",

@@ -64,5 +64,7 @@ def to_pixels(x, mean: Sequence[float], std: Sequence[float]):
     Returns:
       (n, h, w, c) uint8 JAX array.
     """
-    scaled = x * jnp.asarray(std, jnp.float32) + jnp.asarray(mean, jnp.float32)
+    channels = (1,) * (x.ndim - 1) + (-1,)
+    mean, std = (jnp.asarray(v, jnp.float32).reshape(channels) for v in (mean, std))
+    scaled = x * std + mean
     return jnp.rint(255 * jnp.clip(jnp.nan_to_num(scaled), 0, 1)).astype(jnp.uint8)

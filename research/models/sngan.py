@@ -287,7 +287,9 @@ def _normalised(layer: nn.Module, spectral: bool, train: bool) -> Callable:
     if not spectral:
         return layer
     name = f"{layer.name}_spectral"
-    wrapped = nn.SpectralNorm(layer, collection_name="spectral", name=name)
+    wrapped = nn.SpectralNorm(
+        layer, collection_name="spectral", dtype=layer.param_dtype, name=name
+    )
     return lambda x: wrapped(x, update_stats=train)
 
 
