@@ -105,7 +105,12 @@ def sampling(opened: runs.Run, options: argparse.Namespace) -> drawing.Sampling:
     return drawing.Sampling(sampler, chosen["steps"], eta, chosen["guidance"])
 
 
-def draw(
+def draw(opened: runs.Run, count: int, seed: int) -> Iterator[np.ndarray]:
+    """Yields images (n, h, w, c) uint8, `count` in all, of all classes in turn."""
+    yield images(opened, count, seed=seed)["image"]
+
+
+def images(
     opened: runs.Run,
     count: int,
     *,
@@ -187,9 +192,9 @@ def _rows(opened: runs.Run, options, how) -> Iterator[dict]:
     fields = dict(how=how, labels=labels, seed=options.seed, start=start)
     if options.over_training:
         rows = _over_training(opened, count, fields)
-        found = draw(opened, count, **fields)
+        found = images(opened, count, **fields)
     else:
-        found = draw(opened, count, **fields, way=options.strip)
+        found = images(opened, count, **fields, way=options.strip)
         rows = _grid(found, options.strip)
         if start is not None:
             shown = np.asarray(start.given)[:_COLUMNS]
@@ -230,7 +235,7 @@ def _over_training(opened: runs.Run, count: int, fields) -> list:
     rows = []
     for step in steps:
         then = runs.open_run(folder, config, str(step))
-        rows.append((f"step {step:,}", draw(then, count, **fields)["image"]))
+        rows.append((f"step {step:,}", images(then, count, **fields)["image"]))
     return rows
 
 

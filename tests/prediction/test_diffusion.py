@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from research.prediction import diffusion
+from research.training import run
 from scripts import predict, train
 
 TINY = (
@@ -103,3 +105,13 @@ def test_what_is_not_possible_is_one_sentence(trained, argv, message, capsys):
         predict.main([f"--workdir={trained}", *argv])
     assert left.value.code == 2
     assert capsys.readouterr().err == f"error: {message}\n"
+
+
+def test_its_draws_are_what_sample_quality_measures(trained):
+    opened = run.open_run(trained, run.read_config(trained))
+    batches = list(diffusion.draw(opened, 12, 3))
+    made = np.concatenate(batches)
+    assert made.shape == (12, 8, 8, 1) and made.dtype == np.uint8
+    again = diffusion.images(opened, 12, seed=3)
+    np.testing.assert_array_equal(made, again["image"])
+    np.testing.assert_array_equal(again["label"], np.arange(12) % 10)
