@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from research.data import source
-from research.reports import evaluations, page, reconstruction, strips
+from research.reports import evaluations, page, quality, reconstruction, strips
 from research.training import workdir
 
 _COLUMNS = 16
@@ -91,12 +91,14 @@ def section(folder: pathlib.Path) -> str:
     parts = []
     for values in evaluations.read(folder):
         split = values["split"]
+        if split == "samples":  # of sample_quality.py
+            continue
         body = _numbers(values)
         for name, title in _PICTURES:
             body += reconstruction.strip(folder, f"{split}_{name}", title)
         body += _earlier(folder, split)
         parts.append(page.section(f"Diffusion: {split}", body))
-    return "".join(parts)
+    return "".join([*parts, quality.section(folder)])
 
 
 def _earlier(folder: pathlib.Path, split: str) -> str:
