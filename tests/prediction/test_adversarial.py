@@ -18,6 +18,7 @@ GAME = (
 CLASSIFIER = (
     "--config=mlp_mnist:quick",
     "--config.data.count=128",
+    "--config.data.eval_batch_size=64",
     "--config.train.steps=4",
 )
 
