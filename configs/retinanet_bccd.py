@@ -48,7 +48,7 @@ def get_config(arg: str = ""):
         config.model.variant = "debug"
         config.data.batch_size, config.data.eval_batch_size = 16, 32
         config.optimizer.learning_rate = 1e-2
-        config.train.epochs, config.train.log_every = 6.0, 16
-        config.train.eval_every = 48
+        config.train.epochs, config.train.log_every = 16.0, 16
+        config.train.eval_every = 128
         config.schedule.warmup_steps = 10
     return config
