@@ -65,7 +65,8 @@ def test_missing_files_are_named(tmp_path):
     assert str(error.value) == (
         f"the folder {tmp_path} holds no weights; bring one of model.safetensors, "
         "model.safetensors.index.json, pytorch_model.bin, "
-        "pytorch_model.bin.index.json into it"
+        "pytorch_model.bin.index.json, diffusion_pytorch_model.safetensors, "
+        "diffusion_pytorch_model.bin into it"
     )
     (tmp_path / "net.npz").write_bytes(b"")
     with pytest.raises(ValueError) as error:
