@@ -48,7 +48,8 @@ def matmul(x, w):
 def _product(x, w, learned, options):
     """Multiplies; `learned` says that an optimizer reads the gradient of w."""
     rows, size = x.shape[-2], w.shape[-2] * w.shape[-1]
-    if learned and 1 < rows <= _FEW and size >= _LARGE:
+    known = isinstance(rows, int)  # exported programs leave the batch open
+    if learned and known and 1 < rows <= _FEW and size >= _LARGE:
         columns = lax.optimization_barrier(x.mT)
         return _dot(w, columns, -2, -2, options).mT
     return _dot(x, w, -1, -2, options)
