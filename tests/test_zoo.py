@@ -17,6 +17,12 @@ from research import lookup
 from tests.zoo import CASES
 
 NAMES = lookup.names("models")
+BATCH = 4
+# Whose two forms take long to compile; the kernels have tests of their own.
+_TWICE = (
+    *("bert", "gpt", "itransformer", "patchtst", "resnet", "seq2seq"),
+    *("transformer", "vgg", "vit"),
+)
 
 
 def _trained(also: tuple[str, ...] = ()) -> list:
@@ -27,14 +33,6 @@ def _trained(also: tuple[str, ...] = ()) -> list:
         for name in NAMES
         if name in CASES
     ]
-
-
-BATCH = 4
-# Whose two forms take long to compile; the kernels have tests of their own.
-_TWICE = (
-    *("bert", "gpt", "itransformer", "patchtst", "resnet", "seq2seq"),
-    *("transformer", "vgg", "vit"),
-)
 
 
 def test_every_model_has_a_case():
