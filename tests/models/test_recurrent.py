@@ -60,7 +60,16 @@ def _mask():
 
 
 @pytest.mark.parametrize(
-    ("name", "masked"), [("lstm", False), *((name, True) for name in CELLS)]
+    ("name", "masked"),
+    [
+        ("lstm", False),
+        ("lstm", True),
+        *(
+            pytest.param(name, True, marks=pytest.mark.slow)
+            for name in CELLS
+            if name != "lstm"
+        ),
+    ],
 )
 def test_the_quick_form_equals_the_scan_in_value_and_gradient(name, masked):
     x, mask = _normal(4, 7, 3), _mask() if masked else None

@@ -68,6 +68,7 @@ def test_a_member_leaves_an_ordinary_run_directory(new_sweep, tmp_path):
         assert int(opened.state.seed) == 1
 
 
+@pytest.mark.slow
 def test_shapes_that_differ_are_trained_one_after_another(new_sweep, tmp_path):
     space = {
         RATE: base.log_uniform(1e-4, 1e-1),

@@ -153,6 +153,7 @@ def test_multipliers_find_parameters_by_their_path():
     }
 
 
+@pytest.mark.slow
 def test_gradients_of_frozen_parameters_are_not_computed():
     def flops(*more):
         built = _built(tiny("--config.optimizer.name=sgd", *more))

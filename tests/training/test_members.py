@@ -69,7 +69,11 @@ def _alone(config: dict, data) -> tuple[dict, object]:
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "form"), [("adamw", "vmap"), ("momentum", "interleave")]
+    ("optimizer", "form"),
+    [
+        ("adamw", "vmap"),
+        pytest.param("momentum", "interleave", marks=pytest.mark.slow),
+    ],
 )
 def test_members_equal_runs_of_their_own(optimizer, form):
     configs = _configs(optimizer, "--config.augment.pad_crop=2")

@@ -336,6 +336,7 @@ def test_reading_takes_little_more_than_the_weights(kind, tmp_path, request):
     assert peak < 1.5 * size
 
 
+@pytest.mark.slow
 def test_every_leaf_of_a_full_vit_h_is_matched_without_its_values(tmp_path):
     from research.weights import filling, published, rules, stored
 

@@ -94,6 +94,7 @@ def _saved(folder):
     return load_file(folder / "model.safetensors")
 
 
+@pytest.mark.slow
 def test_other_classes_start_with_a_new_head(reference, tmp_path):
     reference.save_pretrained(tmp_path)
     found = weights.describe(tmp_path)
