@@ -62,12 +62,11 @@ def _mask():
 @pytest.mark.parametrize(
     ("name", "masked"),
     [
-        ("lstm", False),
-        ("lstm", True),
+        *(("lstm", False), ("lstm", True), ("gru", True)),
         *(
             pytest.param(name, True, marks=pytest.mark.slow)
             for name in CELLS
-            if name != "lstm"
+            if name not in ("lstm", "gru")
         ),
     ],
 )
