@@ -18,10 +18,12 @@ from tests.zoo import CASES
 
 NAMES = lookup.names("models")
 BATCH = 4
-# Whose two forms take long to compile; the kernels have tests of their own.
+# Whose training, or whose two forms, take long to compile: their files have tests of
+# their own, and so have the kernels.
+_LONG = ("bert", "resnet", "seq2seq", "transformer", "vgg", "vit", "vqvae")
 _TWICE = (
-    *("bert", "gpt", "itransformer", "patchtst", "resnet", "seq2seq"),
-    *("transformer", "vgg", "vit"),
+    *(*_LONG, "airbench", "alexnet", "audio_cnn", "dcgan", "gpt", "itransformer"),
+    *("lstm_forecaster", "m5", "patchtst", "vae"),
 )
 
 
@@ -170,7 +172,7 @@ def test_parameters_of_published_variants(name):
         assert count == expected, f"{name} {variant}"
 
 
-@pytest.mark.parametrize("name", _trained())
+@pytest.mark.parametrize("name", _trained(_LONG))
 def test_jit_equals_eager(name):
     model, variables, inputs = _debug(name), _variables(name), CASES[name].inputs(BATCH)
     forward = functools.partial(_apply, model, train=False)
@@ -208,14 +210,14 @@ def test_randomness_comes_from_the_key_and_train_takes_effect(name):
     assert differ(old_state, once[1]) == stateful
 
 
-@pytest.mark.parametrize("name", _trained())
+@pytest.mark.parametrize("name", _trained(_LONG))
 def test_gradients_are_finite(name):
     gradients = _training(name)[1]
     for path, leaf in jax.tree.leaves_with_path(gradients):
         assert np.isfinite(leaf).all(), jax.tree_util.keystr(path)
 
 
-@pytest.mark.parametrize("name", _trained())
+@pytest.mark.parametrize("name", _trained(_LONG))
 def test_every_parameter_moves_within_three_steps(name):
     # Three, because a layer that starts at zero blocks those before it for one.
     _, _, before, after, _ = _training(name)
@@ -226,13 +228,13 @@ def test_every_parameter_moves_within_three_steps(name):
         assert not np.array_equal(leaf, moved), jax.tree_util.keystr(path)
 
 
-@pytest.mark.parametrize("name", _trained())
+@pytest.mark.parametrize("name", _trained(_LONG))
 def test_one_batch_is_overfitted(name):
     losses = _training(name)[0]
     assert losses[-1] < 0.1 * losses[0], (losses[0], losses[-1])
 
 
-@pytest.mark.parametrize("name", _trained())
+@pytest.mark.parametrize("name", _trained(_LONG))
 def test_a_second_step_compiles_nothing(name):
     assert _training(name)[-1] == 1
 
