@@ -110,8 +110,7 @@ class Decoder(nn.Module):
         y = act(self.dense(math.prod(first), name="unfold")(z)).reshape(-1, *first)
         kernel = (3,) * (len(shape) - 1)
         for i, width in enumerate(reversed((shape[-1], *self.channels[:-1]))):
-            y = _doubled(y, sides.pop())
-            y = self.conv(width, kernel, name=f"conv_{i}")(y)
+            y = self.conv(width, kernel, sides=sides.pop(), name=f"conv_{i}")(y)
             y = act(y) if sides else y
         return y
 
@@ -147,18 +146,19 @@ class Autoencoder(nn.Module):
             kernel_init=nn.initializers.glorot_uniform(),
         )
         dense = layers.dense(self.kernels, **shared)
-        conv = layers.conv(self.kernels, padding="SAME", **shared)
         same = dict(
             channels=self.channels,
             hidden=self.hidden,
             activation=self.activation,
             dense=dense,
-            conv=conv,
         )
         self.encoder = Encoder(
-            code=self.code, code_activation=self.code_activation, **same
+            code=self.code,
+            code_activation=self.code_activation,
+            conv=layers.conv(self.kernels, **shared),
+            **same,
         )
-        self.decoder = Decoder(**same)
+        self.decoder = Decoder(conv=layers.resize_conv(self.kernels, **shared), **same)
 
     def __call__(
         self, x: Float[Array, "b ..."], *, train: bool
@@ -194,10 +194,3 @@ def build(variant: str, **overrides: Any) -> Autoencoder:
             "the code"
         )
     return model
-
-
-def _doubled(y: Array, sides: tuple[int, ...]) -> Array:
-    """Repeats every element along the spatial axes, cut to the sides (nearest)."""
-    for axis, side in enumerate(sides, 1):
-        y = jax.lax.slice_in_dim(jnp.repeat(y, 2, axis=axis), 0, side, axis=axis)
-    return y

@@ -39,6 +39,9 @@ VARIANTS = {
     ),
 }
 
+# Of all kernels whose outputs do not start at zero.
+_DRAWN = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform")
+
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions, the embedded time added between them.
@@ -154,6 +157,7 @@ class UNet(nn.Module):
         at = self._embedded(bound["dense"], time, label)
         block = partial(self._block, bound, at, train)
         conv, zeros = bound["conv"], nn.initializers.zeros
+        double = layers.resize_conv(self.kernels, kernel_init=_DRAWN, **self._dtypes())
 
         widths = [multiple * self.channels for multiple in self.multipliers]
         y = conv(self.channels, (3, 3), name="conv_in")(x.astype(self.dtype))
@@ -172,25 +176,24 @@ class UNet(nn.Module):
                 y = jnp.concatenate([y, left.pop()], axis=-1)
                 y = block(y, width, f"up{i}_{j}", self._attends(y))
             if i:
-                y = jnp.repeat(jnp.repeat(y, 2, axis=1), 2, axis=2)
-                y = conv(width, (3, 3), name=f"up{i}_double")(y)
+                y = double(width, (3, 3), name=f"up{i}_double")(y)
         y = jax.nn.silu(bound["norm"](name="norm_out")(y))
         outputs = self.outputs or x.shape[-1]
         y = conv(outputs, (3, 3), kernel_init=zeros, name="conv_out")(y)
         return y.astype(jnp.float32)
 
+    def _dtypes(self) -> dict[str, Any]:
+        return dict(dtype=self.dtype, param_dtype=self.param_dtype)
+
     def _layers(self) -> dict[str, Any]:
         """Binds what all blocks share."""
-        shared = dict(dtype=self.dtype, param_dtype=self.param_dtype)
-        drawn = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform")
+        shared = self._dtypes()
         return {
             "norm": layers.group_norm(
                 self.kernels, num_groups=self.groups, epsilon=1e-6, **shared
             ),
-            "dense": layers.dense(self.kernels, kernel_init=drawn, **shared),
-            "conv": layers.conv(
-                self.kernels, padding="SAME", kernel_init=drawn, **shared
-            ),
+            "dense": layers.dense(self.kernels, kernel_init=_DRAWN, **shared),
+            "conv": layers.conv(self.kernels, kernel_init=_DRAWN, **shared),
         }
 
     def _attends(self, y) -> bool:

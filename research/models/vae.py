@@ -101,10 +101,7 @@ class Decoder(nn.Module):
         kernel = (3,) * (len(shape) - 1)
         widths = (shape[-1] * self.numbers, *self.channels[:-1])
         for i, width in enumerate(reversed(widths)):
-            for axis, side in enumerate(sides.pop(), 1):
-                y = jnp.repeat(y, 2, axis=axis)
-                y = jax.lax.slice_in_dim(y, 0, side, axis=axis)
-            y = self.conv(width, kernel, name=f"conv_{i}")(y)
+            y = self.conv(width, kernel, sides=sides.pop(), name=f"conv_{i}")(y)
             y = act(y) if sides else y
         return y
 
@@ -145,10 +142,11 @@ class VAE(nn.Module):
             hidden=self.hidden,
             activation=self.activation,
             dense=layers.dense(self.kernels, **shared),
-            conv=layers.conv(self.kernels, padding="SAME", **shared),
         )
-        self.encoder = Encoder(latent=self.latent, **same)
-        self.decoder = Decoder(numbers=1 + self.decoder_variance, **same)
+        conv = layers.conv(self.kernels, **shared)
+        self.encoder = Encoder(latent=self.latent, conv=conv, **same)
+        conv = layers.resize_conv(self.kernels, **shared)
+        self.decoder = Decoder(numbers=1 + self.decoder_variance, conv=conv, **same)
 
     def __call__(self, x: Float[Array, "b ..."], *, train: bool):
         """Decodes the mean of q(z|x).

@@ -281,3 +281,20 @@ def test_an_unknown_mode_is_refused(choose):
         "kernels must be one of auto, native, flash, got 'fast'; "
         "use 'auto' unless you compare the two"
     )
+
+
+@pytest.mark.parametrize("sides", [None, (12, 10), (11, 10), (11, 9)])
+def test_resize_convolution_equals_doubling_first(sides):
+    x, w = _normal(2, 6, 5, 3), _normal(3, 3, 3, 4)
+
+    def bind(mode):
+        form = kernels.resize_conv(mode, sides)
+        options = dict(dimension_numbers=NHWC, feature_group_count=1)
+        return lambda x, w: form(x, w, (1, 1), "SAME", **options)
+
+    _assert_equal(bind("auto"), bind("native"), x, w)
+    large = jnp.kron(x[0, :, :, 0], jnp.ones((2, 2)))[: (sides or (12, 10))[0]]
+    assert kernels.doubled(x, sides)[0, :, :, 0].shape == (sides or (12, 10))
+    np.testing.assert_array_equal(
+        kernels.doubled(x, sides)[0, :, :, 0], large[:, : (sides or (12, 10))[1]]
+    )

@@ -25,6 +25,7 @@ from research.models.kernels.recurrence import (
     Cell,
     recurrence,
 )
+from research.models.kernels.resize import doubled, resize_conv
 from research.models.kernels.transposed import conv_transpose
 
 __all__ = [
@@ -40,10 +41,12 @@ __all__ = [
     "conv_general_dilated",
     "conv_transpose",
     "dot_general",
+    "doubled",
     "embed",
     "gelu",
     "group_norm",
     "layer_norm",
     "max_pool",
     "recurrence",
+    "resize_conv",
 ]

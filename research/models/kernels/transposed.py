@@ -37,10 +37,11 @@ def _native(x, w):
 
 
 def _auto(x, w):
-    return lax.platform_dependent(x, w, cpu=_product, default=_native)
+    return lax.platform_dependent(x, w, cpu=product, default=_native)
 
 
-def _product(x, w):
+def product(x, w):
+    """The convolution as one product; see the module's docstring."""
     rows, columns = x.shape[1:3]
     x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     windows = [

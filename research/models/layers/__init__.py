@@ -28,6 +28,7 @@ from research.models.layers.plain import (
     group_norm,
     layer_norm,
     max_pool,
+    resize_conv,
 )
 from research.models.layers.pyramid import Pyramid
 from research.models.layers.residual import Trunk
@@ -61,5 +62,6 @@ __all__ = [
     "layer_norm",
     "log_mel",
     "max_pool",
+    "resize_conv",
     "token_positions",
 ]

@@ -31,6 +31,26 @@ def conv(kernels: str, **fields: Any) -> Callable[..., nn.Conv]:
     return partial(nn.Conv, conv_general_dilated=convolution, **fields)
 
 
+def resize_conv(kernels: str, **fields: Any) -> Callable[..., nn.Conv]:
+    """Binds `nn.Conv` to a map whose sides are doubled first, by nearest neighbours.
+
+    Args:
+      kernels: "auto" or "native".
+      **fields: of `nn.Conv`.
+
+    Returns:
+      `nn.Conv`, padding "SAME", with one more field: sides, of the doubled map where
+      it is cut; None: twice those of the input.
+    """
+
+    def bound(features: int, kernel_size, *, sides=None, **more: Any) -> nn.Conv:
+        convolution = forms.resize_conv(kernels, sides)
+        more = fields | more
+        return nn.Conv(features, kernel_size, conv_general_dilated=convolution, **more)
+
+    return bound
+
+
 def batch_norm(kernels: str, **fields: Any) -> Callable[..., nn.BatchNorm]:
     """Binds `nn.BatchNorm` to its statistics; kernels is "auto" or "native"."""
     return partial(forms.batch_norm(kernels), **fields)
