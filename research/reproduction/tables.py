@@ -70,20 +70,22 @@ def results(entries: Sequence[Entry]) -> str:
 
 
 def readme(entries: Sequence[Entry]) -> str:
-    """Writes the README's table with the markers around it."""
+    """Writes the README's table with the markers around it: what has evidence."""
+    ran = [entry for entry in _ordered(entries) if entry.seeds]
     rows = [
         (
             f"[{entry.title}](configs/{entry.name}.py)",
             published(entry.claim),
-            f"[{entry.verdict.reached}](results/{entry.name}.json)"
-            if entry.seeds
-            else entry.verdict.reached,
+            f"[{entry.verdict.reached}](results/{entry.name}.json)",
             entry.verdict.words,
         )
-        for entry in _ordered(entries)
+        for entry in ran
     ]
     head = ("experiment", "published", "reached", "verdict")
-    return f"{BEGIN}\n{table(head, rows)}{END}"
+    parts = [table(head, rows)] if rows else []
+    if rest := len(entries) - len(ran):
+        parts.append(f"Not run: {rest} more; [RESULTS.md](RESULTS.md) lists them.\n")
+    return f"{BEGIN}\n" + "\n".join(parts) + END
 
 
 def replace(text: str, part: str) -> str | None:
