@@ -3,10 +3,13 @@
   python scripts/sample_quality.py --workdir=runs/dcgan --classifier=runs/lenet
   … --samples=10000            images to make, and to compare with at most
   … --checkpoint=all           every kept checkpoint: does it get better?
+  … --steps=10,20,50           of diffusion, each; also --sampler, --guidance
+  … --truncation=0.7           of StyleGAN2's styles
   … --config.data.path=FOLDER  the data has moved since
 
-It writes evaluation/samples.json and the report. The numbers compare generators that
-were measured with the same classifier, and with nothing else.
+It writes evaluation/samples.json and the report. Where the generator was told a class,
+`agreement` is the share of its images that the classifier gives that class. The numbers
+compare generators that were measured with the same classifier, and with nothing else.
 """
 
 import sys
@@ -15,10 +18,13 @@ import sys
 sys.path[0] = __file__.rsplit("/", 2)[0]
 
 import importlib
+import inspect
 import json
 import pathlib
 
 from scripts import app
+
+_HOW = {"steps": int, "sampler": str, "guidance": float, "truncation": float}
 
 
 def main(argv: list[str]) -> None:
@@ -35,6 +41,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--checkpoint", default="best", help="best, latest, a step, or all that exist"
     )
+    for name in _HOW:
+        parser.add_argument(f"--{name}", help="how to draw; several by commas")
     parser.add_argument("--json", action="store_true", help="metrics as the last line")
     options, config_argv = app.parse(parser, argv)
     with app.one_sentence_errors():
@@ -45,6 +53,8 @@ def main(argv: list[str]) -> None:
 
 def measure(options, config_argv=()) -> dict:
     """Makes images, compares them, and stores the result; returns what it stored."""
+    import numpy as np
+
     from research.reports import evaluations
     from research.reports import run as run_report
     from research.training import features, programs, run
@@ -57,17 +67,24 @@ def measure(options, config_argv=()) -> dict:
     folder = pathlib.Path(options.workdir)
     config = app.override_run_config(run.read_config(folder), config_argv)
     draw = _drawing(config.task.name)
+    ways = _ways(draw, config.task.name, options)
     classifier = features.open_classifier(pathlib.Path(options.classifier))
     real = _real(config, options, classifier)
     history = []
     for which in _checkpoints(folder, options.checkpoint):
         opened = run.open_run(folder, config, which)
-        made = features.see(classifier, draw(opened, options.samples, options.seed))
-        metrics = features.compare(made, real)
-        metrics = {f"samples/{name}": value for name, value in metrics.items()}
-        history.append({"step": int(opened.step), "metrics": metrics})
-        shown = " ".join(f"{k} {v:.5g}" for k, v in metrics.items())
-        print(f"step {opened.step}: {shown}")
+        for how in ways:
+            parts = list(draw(opened, options.samples, options.seed, **how))
+            made = features.see(classifier, (part["image"] for part in parts))
+            metrics = features.compare(made, real)
+            if parts[0].get("label") is not None:
+                asked = np.concatenate([part["label"] for part in parts])
+                metrics["agreement"] = float((made.label == asked).mean())
+            metrics = {f"samples/{name}": value for name, value in metrics.items()}
+            history.append({"step": int(opened.step), "how": how, "metrics": metrics})
+            shown = " ".join(f"{k} {v:.5g}" for k, v in metrics.items())
+            told = "".join(f", {name} {value}" for name, value in how.items())
+            print(f"step {opened.step}{told}: {shown}")
     names = classifier.programs.experiment.spec.class_names
     values = evaluations.record(
         "samples",
@@ -94,7 +111,7 @@ def measure(options, config_argv=()) -> dict:
 
 
 def _drawing(task: str):
-    """Finds the function that makes a run's images: (run, count, seed) -> arrays."""
+    """Finds the function that makes a run's images: (run, count, seed) -> batches."""
     folder = app.ROOT / "research" / "prediction"
     able = [
         file.stem
@@ -107,6 +124,26 @@ def _drawing(task: str):
             + ", ".join(able)
         )
     return importlib.import_module(f"research.prediction.{task}").draw
+
+
+def _ways(draw, task: str, options) -> list[dict]:
+    """Lists what `draw` is to be told, one for each combination that is asked for."""
+    ways, able = [{}], inspect.signature(draw).parameters
+    for name, read in _HOW.items():
+        asked = getattr(options, name)
+        if asked is None:
+            continue
+        if name not in able:
+            raise ValueError(f"--{name}={asked} is no option of {task}; leave it out")
+        try:
+            values = [read(value) for value in asked.split(",")]
+        except ValueError:
+            raise ValueError(
+                f"--{name} must be numbers separated by commas, got {asked!r}; "
+                "correct it"
+            ) from None
+        ways = [way | {name: value} for way in ways for value in values]
+    return ways
 
 
 def _real(config, options, classifier):

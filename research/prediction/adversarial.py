@@ -61,11 +61,22 @@ def show(rows: Iterable[dict], options: argparse.Namespace) -> None:
             print(f"written: {getattr(options, name)}")
 
 
-def draw(opened: runs.Run, count: int, seed: int) -> Iterator[np.ndarray]:
-    """Yields images (n, h, w, c) uint8, `count` in all, of all classes in turn."""
+def draw(
+    opened: runs.Run, count: int, seed: int, *, truncation: float = 1.0
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields batches of `count` images in all, of all classes in turn.
+
+    Returns:
+      image (n, h, w, c) uint8; label (n,) int where the generator is told one.
+    """
     data = opened.programs.experiment.config.data
-    for made in _images(opened, count, seed):
-        yield np.asarray(preprocess.to_pixels(made, data.mean, data.std))
+    classes, first = opened.programs.experiment.task.model.classes, 0
+    for made in _images(opened, count, seed, truncation):
+        batch = {"image": np.asarray(preprocess.to_pixels(made, data.mean, data.std))}
+        if classes:
+            batch["label"] = (first + np.arange(len(made))) % classes
+        first += len(made)
+        yield batch
 
 
 def _images(opened, count, seed, truncation=1.0, label=None) -> Iterator[np.ndarray]:

@@ -24,6 +24,7 @@ from research.tasks import drawing, samplers
 from research.training import run as runs
 
 _COLUMNS = 16
+_HOW = ("steps", "sampler", "eta", "guidance")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +56,7 @@ def of_run(opened: runs.Run, options: argparse.Namespace) -> Iterator[dict]:
       ValueError: an option is not legal, or contradicts another.
     """
     reconstruction.check_files(options)
-    how = sampling(opened, options)
+    how = sampling(opened, **{name: getattr(options, name) for name in _HOW})
     opened.programs.experiment.task.check(how)
     changes = bool(options.box) or options.strength != 1
     if not options.inputs and (options.samples < 1 or changes):
@@ -93,21 +94,37 @@ def show(rows: Iterable[dict], options: argparse.Namespace) -> None:
             print(f"written: {getattr(options, name)}")
 
 
-def sampling(opened: runs.Run, options: argparse.Namespace) -> drawing.Sampling:
-    """Reads the options of the sampler; by default they are as the task has them."""
+def sampling(
+    opened: runs.Run,
+    *,
+    steps: int | None = None,
+    sampler: str | None = None,
+    eta: float | None = None,
+    guidance: float | None = None,
+) -> drawing.Sampling:
+    """Chooses how to draw: what is left out is as the run's task has it."""
     usual = opened.programs.experiment.task.sampling
-    sampler = options.sampler or usual.sampler
-    eta = options.eta
+    sampler = sampler or usual.sampler
     if eta is None:
         eta = usual.eta if sampler == usual.sampler else 0.0
-    chosen = {"steps": options.steps, "guidance": options.guidance}
-    chosen = {k: getattr(usual, k) if v is None else v for k, v in chosen.items()}
-    return drawing.Sampling(sampler, chosen["steps"], eta, chosen["guidance"])
+    steps = usual.steps if steps is None else steps
+    guidance = usual.guidance if guidance is None else guidance
+    return drawing.Sampling(sampler, steps, eta, guidance)
 
 
-def draw(opened: runs.Run, count: int, seed: int) -> Iterator[np.ndarray]:
-    """Yields images (n, h, w, c) uint8, `count` in all, of all classes in turn."""
-    yield images(opened, count, seed=seed)["image"]
+def draw(
+    opened: runs.Run,
+    count: int,
+    seed: int,
+    *,
+    steps: int | None = None,
+    sampler: str | None = None,
+    guidance: float | None = None,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields what `images` returns of `count` images, of all classes in turn."""
+    how = sampling(opened, steps=steps, sampler=sampler, guidance=guidance)
+    opened.programs.experiment.task.check(how)
+    yield images(opened, count, how=how, seed=seed)
 
 
 def images(

@@ -21,11 +21,16 @@ def section(folder: pathlib.Path) -> str:
         "features and compare with no published ones.</p>"
     )
     names = sorted(values["history"][-1]["metrics"])
+    ways = sorted({name for each in values["history"] for name in each["how"]})
     rows = [
-        (f"{each['step']:,}", *(page.number(each["metrics"][n], n) for n in names))
+        (
+            f"{each['step']:,}",
+            *(str(each["how"][way]) for way in ways),
+            *(page.number(each["metrics"][n], n) for n in names),
+        )
         for each in values["history"]
     ]
-    heads = ("step", *(name.partition("/")[2] for name in names))
+    heads = ("step", *ways, *(name.partition("/")[2] for name in names))
     classes = page.table(
         ("class", "made", "real"),
         zip(

@@ -8,7 +8,7 @@ from PIL import Image
 
 from research.prediction import diffusion
 from research.training import run
-from scripts import predict, train
+from scripts import predict, sample_quality, train
 
 TINY = (
     "--config=ddpm_mnist:quick",
@@ -109,9 +109,39 @@ def test_what_is_not_possible_is_one_sentence(trained, argv, message, capsys):
 
 def test_its_draws_are_what_sample_quality_measures(trained):
     opened = run.open_run(trained, run.read_config(trained))
-    batches = list(diffusion.draw(opened, 12, 3))
-    made = np.concatenate(batches)
-    assert made.shape == (12, 8, 8, 1) and made.dtype == np.uint8
+    (made,) = diffusion.draw(opened, 12, 3)
+    assert made["image"].shape == (12, 8, 8, 1) and made["image"].dtype == np.uint8
     again = diffusion.images(opened, 12, seed=3)
-    np.testing.assert_array_equal(made, again["image"])
-    np.testing.assert_array_equal(again["label"], np.arange(12) % 10)
+    np.testing.assert_array_equal(made["image"], again["image"])
+    np.testing.assert_array_equal(made["label"], np.arange(12) % 10)
+    (short,) = diffusion.draw(opened, 12, 3, steps=2)
+    assert (short["image"] != made["image"]).any()
+
+
+def test_each_number_of_steps_is_measured(trained, tmp_path, capsys):
+    classifier = tmp_path / "classifier"
+    train.main(
+        ["--config=mlp_mnist:quick", f"--workdir={classifier}"]
+        + ["--config.data.image_shape=(8,8,1)", "--config.data.count=64"]
+        + ["--config.data.batch_size=16", "--config.data.eval_batch_size=16"]
+        + ["--config.train.steps=2", "--config.train.epochs=0"]
+    )
+    argv = [f"--workdir={trained}", f"--classifier={classifier}", "--samples=20"]
+    sample_quality.main([*argv, "--steps=1,4"])
+    stored = json.loads((trained / "evaluation" / "samples.json").read_text())
+    assert [row["how"] for row in stored["history"]] == [{"steps": 1}, {"steps": 4}]
+    assert 0 <= stored["history"][0]["metrics"]["samples/agreement"] <= 1
+    assert "agreement" in (trained / "report.html").read_text()
+    for option, message in (
+        (
+            "--truncation=0.5",
+            "--truncation=0.5 is no option of diffusion; leave it out",
+        ),
+        (
+            "--steps=a",
+            "--steps must be numbers separated by commas, got 'a'; correct it",
+        ),
+    ):
+        with pytest.raises(SystemExit):
+            sample_quality.main([*argv, option])
+        assert capsys.readouterr().err.endswith(f"error: {message}\n")
