@@ -174,4 +174,4 @@ def _end(book, where: pathlib.Path, finished: bool, options) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

@@ -266,4 +266,4 @@ def _verdict(good: bool, claim: str) -> bool:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)
