@@ -4,9 +4,11 @@ Network: the 32-16-8 autoencoder of TensorFlow's tutorial on electrocardiograms,
 https://www.tensorflow.org/tutorials/generative/autoencoder, with linear outputs.
 python scripts/train.py --config=configs/anomaly_series.py \
   --config.data.path=FILE.csv --workdir=runs/series
-python scripts/predict.py --workdir=runs/series FILE.csv --picture=spans.png
+python scripts/predict.py --workdir=runs/series FILE.csv --quantile=0.99 \
+  --picture=spans.png
 (FILE.csv holds columns of numbers over time; --config.data.label names a column of 0
-and 1, if there is one.) Hardware: 2 CPU cores, seconds per thousand rows.
+and 1, if there is one: verdicts then need no --quantile.) Hardware: 2 CPU cores,
+seconds per thousand rows.
 Expected: depends on the data; with labels, test/auroc stands beside those of a PCA of
 the same size and of an Isolation Forest.
 """

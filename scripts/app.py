@@ -7,9 +7,13 @@ import dis
 import errno
 import importlib.util
 import logging
+import os
 import pathlib
 import re
+import select
+import signal
 import sys
+from collections.abc import Callable
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
@@ -20,6 +24,26 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 _OURS = ("research", "configs", "scripts")
 # Raised by our own code on a user's mistake: the message is one sentence.
 _MISTAKES = (ValueError, FileNotFoundError, FloatingPointError)
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Runs a script; it ends quietly when who reads its output has left (`| head`)."""
+    try:
+        try:
+            main(sys.argv[1:])
+        finally:
+            sys.stdout.flush()  # here, not at Python's end: that would print the error
+    except BrokenPipeError:
+        if _has_reader():
+            raise  # another pipe is broken, which is a bug
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _has_reader() -> bool:
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # a pipe's broken end is told all the same
+    return not poll.poll(0)
 
 
 def parser(doc: str) -> argparse.ArgumentParser:

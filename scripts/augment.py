@@ -160,4 +160,4 @@ def _mates(label, rng):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

@@ -205,4 +205,4 @@ def _ratios(above: list[float], below: list[float]) -> list[float]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

@@ -96,4 +96,4 @@ def _form(spec) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

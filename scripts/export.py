@@ -61,4 +61,4 @@ def _export(options, config_argv) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

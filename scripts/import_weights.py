@@ -102,4 +102,4 @@ def _table(found, variables):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

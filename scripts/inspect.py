@@ -227,4 +227,4 @@ def _shown(name: str, value) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

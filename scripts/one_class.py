@@ -95,4 +95,4 @@ def _measure(number: int, folder: pathlib.Path, config_argv: list[str]) -> dict:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

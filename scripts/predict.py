@@ -79,4 +79,4 @@ def _answer(task, options, config_argv):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

@@ -54,4 +54,4 @@ def prepare(name: str, data_dir: str | None, manual_dir: str | None):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

@@ -62,4 +62,4 @@ def _held_out_image(folder: pathlib.Path) -> pathlib.Path:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

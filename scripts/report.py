@@ -80,4 +80,4 @@ def _compare(folders: list[pathlib.Path], page: str | None) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

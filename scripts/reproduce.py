@@ -306,4 +306,4 @@ def _command(name: str, seeds: int, config_argv: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

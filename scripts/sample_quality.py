@@ -177,4 +177,4 @@ def _histogram(labels, count: int) -> list[int]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

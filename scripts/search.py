@@ -189,4 +189,4 @@ def _timed(work, count: int):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

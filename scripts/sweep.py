@@ -73,6 +73,11 @@ def _specify(options, config_argv: list[str]):
         raise ValueError(
             f"unknown --executor={options.executor}; use one of {', '.join(_EXECUTORS)}"
         )
+    if options.slurm and options.executor != "slurm":
+        raise ValueError(
+            f"--slurm={options.slurm} goes with --executor=slurm, got "
+            f"{options.executor}; leave it out or add that"
+        )
     if options.workers is None:
         options.workers = _EXECUTORS[options.executor]
     if options.workers < 1:
@@ -128,11 +133,9 @@ def _run(options, argv: list[str], book, shown) -> bool:
     if options.executor == "slurm":
         from research.sweeps import slurm
 
-        own = ("--executor", "--workers", "--slurm", "--json")
-        kept = [a for a in argv if a.partition("=")[0] not in own]
         return slurm.run(
             book,
-            [sys.executable, __file__, *kept],
+            [sys.executable, __file__, *_of_workers(argv)],
             workers=options.workers,
             parameters=slurm.read_parameters(options.slurm),
             watch=shown.refresh,
@@ -151,6 +154,15 @@ def _run(options, argv: list[str], book, shown) -> bool:
     from research.sweeps import process
 
     return process.run(book, workers=options.workers, watch=shown.refresh)
+
+
+def _of_workers(argv: list[str]) -> list[str]:
+    """Leaves out of a command line what is not for the jobs that it submits."""
+    own = app.parser("")
+    for name in ("--executor", "--workers", "--slurm"):
+        own.add_argument(name)
+    own.add_argument("--json", action="store_true")
+    return own.parse_known_args(argv)[1]
 
 
 def _end(book, where: pathlib.Path, finished: bool, options) -> None:
@@ -174,4 +186,4 @@ def _end(book, where: pathlib.Path, finished: bool, options) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

@@ -77,4 +77,4 @@ def _say(outcome: dict, folder: pathlib.Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

@@ -43,6 +43,12 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--seed", type=int, help="resume: chooses where to kill")
     options, config_argv = app.parse(parser, argv)
     with app.one_sentence_errors():
+        for name in ("steps", "kills"):
+            if getattr(options, name) < 1:
+                raise ValueError(
+                    f"--{name} must be at least 1, got {getattr(options, name)}; "
+                    "nothing is proved otherwise"
+                )
         if options.what == "replay":
             good = _replay(options, config_argv)
         else:
@@ -147,14 +153,15 @@ def _data(options, config, config_argv) -> bool:
     import numpy as np
 
     from research.data import pipeline
-    from research.training import experiment, settings
+    from research.training import experiment
 
-    settings.check(config)
     examples = experiment.open_data(config, ("train",))["train"]
-    size, seed = config.data.batch_size, config.seed
+    built = experiment.build(config, examples.spec, len(examples))
+    size = config.data.batch_size
+    count = experiment.read_per_epoch(built.spec, len(examples), size)
 
     def stream(processes: int, first: int, steps: int):
-        order = pipeline.Order(len(examples), size, seed)  # a new start
+        order = built.training_batches(examples).order  # a new start
         shares = [pipeline.process_slice(size, p, processes) for p in range(processes)]
         for step in range(first, steps):
             yield np.concatenate([order.indices(step)[rows] for rows in shares])
@@ -173,10 +180,9 @@ def _data(options, config, config_argv) -> bool:
     ).hexdigest()
     for name, digest in digests.items():
         print(f"{name:12s} {digest}")
-    epochs = -(-len(examples) // size)
-    seen = np.concatenate(list(stream(1, 0, epochs)))[: len(examples)]
-    once = np.array_equal(np.sort(seen), np.arange(len(examples)))
-    print(f"epoch 0 reads each of the {len(examples)} examples once: {once}")
+    seen = np.concatenate(list(stream(1, 0, -(-count // size))))[:count]
+    once = np.array_equal(np.sort(seen), np.arange(count))
+    print(f"epoch 0 reads each of the {count} examples once: {once}")
     equal = len(set(digests.values())) == 1
     return _verdict(equal and once, f"data order is arithmetic over {steps} steps")
 
@@ -266,4 +272,4 @@ def _verdict(good: bool, claim: str) -> bool:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    app.run(main)

@@ -54,6 +54,41 @@ def test_help_comes_in_under_two_seconds(script, tmp_path):
     assert done.stdout.startswith(f"usage: {script}.py")
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("script", "option"), [("inspect", "--choose"), ("reproduce", "--list")]
+)
+def test_a_reader_that_leaves_ends_a_script_quietly(script, option, unbuffered):
+    read, write = os.pipe()
+    os.close(read)  # as `| head` does once it has seen enough
+    try:
+        done = subprocess.run(
+            [sys.executable, str(app.ROOT / "scripts" / f"{script}.py"), option],
+            stdout=write,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        )
+    finally:
+        os.close(write)
+    assert done.stderr == ""
+    assert done.returncode == 128 + signal.SIGPIPE
+
+
+def test_another_broken_pipe_is_a_bug():
+    code = (
+        "import os\nfrom scripts import app\n"
+        "def main(argv):\n    read, write = os.pipe()\n    os.close(read)\n"
+        "    os.write(write, b'text')\n"
+        "app.run(main)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=app.ROOT
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "BrokenPipeError: [Errno 32] Broken pipe"
+
+
 @pytest.fixture(scope="module")
 def forked():
     """Runs scripts in forks of one process; see tests/driver.py."""

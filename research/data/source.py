@@ -24,7 +24,8 @@ class Spec:
       features: name -> Feature; images are (h, w, c) uint8, labels () int32.
       class_names: one name per label, in label order; empty where there are none.
       varies: whether the stored pictures vary in size, so that `gather_parts` can read
-        parts of them that `gather` cuts off.
+        parts of them that `gather` cuts off; the same data decoded once does not, so
+        that this does not count where specs are compared.
       sizes: what a model's fields of the same names follow, such as "vocab_size";
         "num_classes" is in it wherever there are class names.
       tokenizers: feature -> its tokenizer, as JSON of the library `tokenizers`.
@@ -36,7 +37,7 @@ class Spec:
 
     features: Mapping[str, Feature]
     class_names: tuple[str, ...] = ()
-    varies: bool = False
+    varies: bool = field(default=False, compare=False)
     sizes: Mapping[str, int] = field(default_factory=dict)
     tokenizers: Mapping[str, str] = field(default_factory=dict)
     contiguous: bool = False

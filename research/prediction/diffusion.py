@@ -66,6 +66,11 @@ def of_run(opened: runs.Run, options: argparse.Namespace) -> Iterator[dict]:
         )
     if not 0 < options.strength <= 1:
         raise ValueError(f"--strength={options.strength} must be in 0..1, above 0")
+    if options.inputs and options.samples:
+        raise ValueError(
+            f"--samples={options.samples} draws from noise alone, got images as well; "
+            "leave one out (each image is drawn once)"
+        )
     if options.inputs and not changes:
         raise ValueError(
             f"{options.inputs[0]} needs --strength below 1 or --box, which say what is "

@@ -13,6 +13,7 @@
 import argparse
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -203,10 +204,12 @@ def _read_npz(file: pathlib.Path, feature: str, form) -> np.ndarray:
     if not file.is_file():
         raise FileNotFoundError(f"there is no file {file}; correct its name")
     try:
+        if not zipfile.is_zipfile(file):
+            raise zipfile.BadZipFile("it is not a zip archive")
         with np.load(file, allow_pickle=False) as arrays:
             found = arrays[feature] if feature in arrays.files else None
             known = ", ".join(arrays.files)
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(
             f"{file} is not a readable .npz file of numbers ({error}); write it with "
             "numpy.savez"

@@ -62,4 +62,6 @@ def _read(file: pathlib.Path, shape: tuple[int, ...], holds: str) -> np.ndarray:
     found = getattr(values, "shape", "an archive of arrays")
     if found[1:] != shape:
         raise ValueError(f"{file} must hold {holds}, got {found}; reshape it")
+    if not np.issubdtype(values.dtype, np.number):
+        raise ValueError(f"{file} must hold numbers, got {values.dtype}; convert it")
     return values

@@ -96,19 +96,20 @@ def section(folder: pathlib.Path) -> str:
         body = _numbers(values)
         for name, title in _PICTURES:
             body += reconstruction.strip(folder, f"{split}_{name}", title)
-        body += _earlier(folder, split)
+        body += _others(folder, split, values["step"])
         parts.append(page.section(f"Diffusion: {split}", body))
     return "".join([*parts, quality.section(folder)])
 
 
-def _earlier(folder: pathlib.Path, split: str) -> str:
-    """Shows the samples of other steps at which the split was evaluated."""
+def _others(folder: pathlib.Path, split: str, shown: int) -> str:
+    """Shows the samples of the other steps at which the split was evaluated."""
     prefix = f"{split}_samples_"
     files = (folder / "samples").glob(f"{prefix}*.png")
     steps = sorted(int(file.stem.removeprefix(prefix)) for file in files)
     return "".join(
         reconstruction.strip(folder, f"{prefix}{step}", f"Samples at step {step:,}")
-        for step in steps[:-1]
+        for step in steps
+        if step != shown
     )
 
 

@@ -25,7 +25,7 @@ def write(
     Args:
       folder: the run directory.
       split: its name.
-      spec: of the data; its tokenizer writes the tokens as text.
+      spec: of the data; its tokenizer, if there is one, writes the tokens as text.
       examples: the split.
       predictions: token (n, t + 1): half of it given, the rest drawn.
       metrics: `<split>/<metric>` -> value.
@@ -42,10 +42,17 @@ def write(
         step=step,
         checkpoint=checkpoint,
     )
-    tokens = predictions["token"]
-    given = -(-tokens.shape[1] // 2)
-    true = examples.gather(np.arange(len(tokens)))["token"]
-    tokenizer = tokenization.from_str(spec.tokenizers["token"])
+    if "token" in spec.tokenizers:
+        tokens = predictions["token"]
+        true = examples.gather(np.arange(len(tokens)))["token"]
+        values["texts"] = _texts(tokens, true, spec.tokenizers["token"])
+    evaluations.write(folder, values)
+    return {}
+
+
+def _texts(tokens: np.ndarray, true: np.ndarray, stored: str) -> list[dict[str, str]]:
+    """Writes what was given, drawn and true of each row of (n, t + 1) tokens."""
+    given, tokenizer = -(-tokens.shape[1] // 2), tokenization.from_str(stored)
 
     def text(ids) -> str:
         return tokenizer.decode(ids[ids >= 0].tolist(), skip_special_tokens=False)
@@ -55,9 +62,7 @@ def write(
         later = (text(ids).removeprefix(begun) for ids in (drawn, own))
         return dict(zip(("given", "drawn", "true"), (begun, *later), strict=True))
 
-    values["texts"] = [row(*pair) for pair in zip(tokens, true, strict=True)]
-    evaluations.write(folder, values)
-    return {}
+    return [row(*pair) for pair in zip(tokens, true, strict=True)]
 
 
 def section(folder: pathlib.Path) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from research.data import source
-from research.reports import evaluations, figures, page
+from research.reports import evaluations, page, scatter
 
-_MOST = 500  # points drawn
-_SIDE, _LEFT, _RIGHT, _TOP, _BOTTOM = 360, 46, 12, 12, 34
+_MOST = 500  # examples drawn
 
 
 def write(
@@ -63,42 +62,15 @@ def section(folder: pathlib.Path) -> str:
             f'<p class="muted">Always answering the mean of the targets: loss '
             f"{constant}</p>"
         )
-        body = (scatter(values["points"]) if values["points"] else "") + told
+        body = _drawn(values) + told
         parts.append(page.section(f"Predictions: {page.escape(split)}", body))
     return "".join(parts)
 
 
-def scatter(points: list[list[float]]) -> str:
-    """Draws (target, prediction) pairs; on the diagonal both are equal."""
-    low, high = min(map(min, points)), max(map(max, points))
-    air = 0.04 * (high - low) or 1.0
-    across = figures.Axis(low - air, high + air, _LEFT, _SIDE - _RIGHT)
-    up = figures.Axis(low - air, high + air, _SIDE - _BOTTOM, _TOP)
-    base = _SIDE - _BOTTOM
-    grid = [
-        f'<line class="grid" x1="{_LEFT}" x2="{_SIDE - _RIGHT}" y1="{up(v):.1f}" '
-        f'y2="{up(v):.1f}"/><text x="{_LEFT - 6}" y="{up(v) + 4:.1f}" '
-        f'text-anchor="end">{v:.4g}</text>'
-        f'<line class="grid" x1="{across(v):.1f}" x2="{across(v):.1f}" y1="{base}" '
-        f'y2="{base + 4}"/><text x="{across(v):.1f}" y="{base + 17}" '
-        f'text-anchor="middle">{v:.4g}</text>'
-        for v in across.ticks()
-    ]
-    diagonal = (
-        f'<line class="grid" x1="{across(low):.1f}" y1="{up(low):.1f}" '
-        f'x2="{across(high):.1f}" y2="{up(high):.1f}"/>'
-    )
-    dots = "".join(
-        f'<circle class="dot" cx="{across(x):.1f}" cy="{up(y):.1f}" r="1.8" '
-        f'opacity="0.6"><title>target {x:.4g}, predicted {y:.4g}</title></circle>'
-        for x, y in points
-    )
-    names = (
-        f'<text x="{_SIDE - _RIGHT}" y="{_SIDE - 3}" text-anchor="end">target</text>'
-        f'<text x="{_LEFT + 6}" y="{_TOP + 12}">prediction</text>'
-    )
-    return (
-        f'<figure class="plot" style="max-width:{_SIDE}px">'
-        f'<svg viewBox="0 0 {_SIDE} {_SIDE}" role="img">{"".join(grid)}{diagonal}'
-        f'<g class="s1">{dots}</g>{names}</svg></figure>'
-    )
+def _drawn(values: Mapping) -> str:
+    """Draws the points that were kept, if any of them is finite."""
+    points = values["points"]
+    if not points:
+        return ""
+    told = f"{len(points):,} predicted numbers; the line is exact."
+    return scatter.scatter(*zip(*points, strict=True), told)

@@ -3,7 +3,6 @@
 import json
 
 import jax
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from research import lookup
@@ -56,14 +55,12 @@ def _build(config, data: dict) -> experiment.Experiment:
 
 def _check_metric(built: experiment.Experiment, metric: str) -> None:
     """Checks by shapes alone that evaluations measure the metric."""
-    size = built.config.data.eval_batch_size
-    batch = built.example_batch(size)
-    batch["mask"] = jax.ShapeDtypeStruct((size,), jnp.float32)
 
     def evaluate(state, batch):
         return built.task.eval_step(state, built.preprocess(batch))
 
+    batch = built.eval_batch(built.config.data.eval_batch_size)
     measured = jax.eval_shape(evaluate, built.abstract_state(), batch)
-    known = sorted(f"validation/{name}" for name in measured)
+    known = [f"validation/{name}" for name in built.told(measured)]
     if metric not in known:
         raise ValueError(lookup.unknown("metric", metric, known))

@@ -208,11 +208,12 @@ class _Population:
         rows = [np.asarray(packed) for packed in self._pending]
         self._pending, diverged = [], {}
         for member, run in self._living():
+            stops = run.trial.configs[run.seed]["train"]["on_nan"] == "stop"
             for at, row in enumerate(rows, self._step - len(rows) + 1):
                 metrics = self._members.unpack("train", row[member])
                 run.window.add(metrics)
                 loss = metrics["loss"][0]
-                if not math.isfinite(loss):
+                if stops and not math.isfinite(loss):
                     reason = f"the loss became {loss} at step {at}"
                     diverged.setdefault(run.trial.number, ("diverged", reason))
         self._leave(diverged)

@@ -53,7 +53,7 @@ def scores(measured, others, feature: str, quantile: float) -> dict[str, float]:
       quantile: of the validation split's errors, in (0, 1).
 
     Raises:
-      ValueError: the validation split holds anomalies, so that it makes no threshold.
+      ValueError: the validation split holds nothing normal to make the threshold of.
     """
     found, fitted = {}, None
     train, x = others("train"), measured.inputs(feature)

@@ -131,6 +131,12 @@ class LanguageModeling(Task):
 
     def _penalty(self, states) -> jax.Array:
         """Computes the penalties of Merity et al. 2018, section 4.3: AR and TAR."""
+        if "dropped_output" not in states:
+            raise ValueError(
+                "config.task.activation_penalty and slowness_penalty act on the "
+                f"outputs of a recurrent network, got {type(self.model).__name__}; set "
+                "both to 0 or use config.model.name=rnn"
+            )
         (output,), (dropped,) = states["output"], states["dropped_output"]
         change = output[:, 1:] - output[:, :-1]
         return self.activation_penalty * jnp.mean(
@@ -210,6 +216,16 @@ def build(
         if value not in legal:
             raise ValueError(
                 f"config.task.{name} must be one of {', '.join(legal)}, got {value!r}"
+            )
+    sampling.Sampling(temperature)  # checks it before anything is trained
+    for name, value, least in (
+        ("activation_penalty", activation_penalty, 0),
+        ("slowness_penalty", slowness_penalty, 0),
+        ("shown", shown, 1),
+    ):
+        if value < least:
+            raise ValueError(
+                f"config.task.{name} must be at least {least}, got {value}; correct it"
             )
     if carry and options.accumulate > 1:
         raise ValueError(

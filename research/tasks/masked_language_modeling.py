@@ -167,10 +167,12 @@ def build(
       predicted: examples of a split that the report shows predictions of.
 
     Raises:
-      ValueError: the rate is out of range, or the model has no MLM head.
+      ValueError: a number is out of range, or the model has no MLM head.
     """
     if not 0 < rate < 1:
         raise ValueError(f"task.rate must be in (0, 1), got {rate}; 0.15 is usual")
+    if predicted < 1:
+        raise ValueError(f"task.predicted must be at least 1, got {predicted}; use 64")
     if not getattr(model, "mlm_head", False):
         raise ValueError(
             "masked language modeling needs a model with an MLM head, got "

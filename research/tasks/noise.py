@@ -180,10 +180,13 @@ def make(process: str, schedule: str, timesteps: int) -> Discrete | EDM | Flow:
 def stratified(key, count: int):
     """Draws (count,) numbers in [0, 1), one from each of `count` equal shares.
 
-    Each is uniform by itself; together they vary less than independent draws, and so
-    does a loss averaged over them (Kingma et al. 2021, appendix I.1).
+    Together they vary less than independent draws, and so does a loss averaged over
+    them (Kingma et al. 2021, appendix I.1). The shares are in random order, so that
+    each number is uniform by itself: a batch that is filled up counts its first ones.
     """
-    return (jnp.arange(count) + jax.random.uniform(key)) / count
+    order, offset = jax.random.split(key)
+    share = jax.random.permutation(order, count)
+    return (share + jax.random.uniform(offset)) / count
 
 
 def add(x, noise, alpha, sigma):

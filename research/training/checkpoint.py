@@ -9,6 +9,7 @@ import contextlib
 import errno
 import json
 import logging
+import math
 import os
 import pathlib
 
@@ -49,7 +50,8 @@ class Checkpoints:
           folder: from `folder_of`; one subfolder per step.
           keep: newest checkpoints kept.
           keep_best: best checkpoints kept beside them.
-          metric: name of the metric that decides; saves without it are never best.
+          metric: name of the metric that decides; saves without it, or where it is NaN,
+            are never best.
           mode: "max" or "min".
           read_only: leave everything as it is, also what a run is just writing.
         """
@@ -75,9 +77,8 @@ class Checkpoints:
         )
 
     def _score(self, metrics) -> float:
-        if self.metric not in metrics:
-            return -float("inf")
-        return self.sign * metrics[self.metric]
+        score = self.sign * metrics.get(self.metric, math.nan)
+        return -math.inf if math.isnan(score) else score
 
     def __enter__(self):
         return self

@@ -104,6 +104,17 @@ class Experiment:
         """Returns the shapes and dtypes of the TrainState without computing it."""
         return jax.eval_shape(self.init, jnp.uint32(0))
 
+    def eval_batch(self, size: int) -> dict[str, jax.ShapeDtypeStruct]:
+        """Returns shapes and dtypes of an evaluation's batch of `size` examples."""
+        added = {"mask": jax.ShapeDtypeStruct((size,), jnp.float32)}
+        if self.spec.contiguous:
+            added["start"] = jax.ShapeDtypeStruct((size,), jnp.bool_)
+        return self.example_batch(size) | added
+
+    def told(self, metrics) -> list[str]:
+        """Names what an evaluation tells that measures these metrics."""
+        return sorted(self.task.derive(dict.fromkeys(metrics, 1.0)))
+
 
 def build(config, spec: source.Spec, train_examples: int) -> Experiment:
     """Builds an experiment.
@@ -120,6 +131,7 @@ def build(config, spec: source.Spec, train_examples: int) -> Experiment:
     _check_channels(config.data, spec)
     count = read_per_epoch(spec, train_examples, config.data.batch_size)
     experiment = assemble(config, spec, settings.plan(config, count))
+    _check_labels(experiment.model, spec)
     _check_patterns(experiment)
     return experiment
 
@@ -217,6 +229,21 @@ def _check_channels(data, spec: source.Spec) -> None:
         raise ValueError(
             f"config.data.mean and std have {len(data.mean)} values, but the images "
             f"have {channels} channels; give one value or {channels}"
+        )
+
+
+def _check_labels(model, spec: source.Spec) -> None:
+    """Checks that a network that is given labels knows all of the data."""
+    classes = getattr(model, "classes", 0)
+    if classes and not spec.num_classes:
+        raise ValueError(
+            f"config.model.classes={classes} needs data with labels, got only "
+            f"{', '.join(spec.features)}; set it to 0"
+        )
+    if 0 < classes < spec.num_classes:
+        raise ValueError(
+            f"config.model.classes={classes} must be at least the data's "
+            f"{spec.num_classes}, or 0 to read no labels; correct it"
         )
 
 

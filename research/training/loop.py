@@ -54,6 +54,10 @@ def train(
     data = experiments.open_data(config, ("train", "validation"))
     built = experiments.build(config, data["train"].spec, len(data["train"]))
     programs = Programs(built)
+    known = [f"validation/{name}" for name in programs.measured()]
+    if config.checkpoint.metric not in known:
+        wanted = config.checkpoint.metric
+        raise ValueError(lookup.unknown("checkpoint.metric", wanted, known))
     first = jax.process_index() == 0
     if first:
         workdir.claim(folder, config.to_dict())
@@ -151,7 +155,7 @@ class _Run:
             mirror.image(name, file, self.step)
 
     def _loop(self, resident, items) -> None:
-        plan = self.plan
+        plan, evaluated = self.plan, {}
         while self.step < plan.total and not self.stop.requested(self.step):
             began = time.perf_counter()
             item = next(items)
@@ -178,7 +182,7 @@ class _Run:
             if evaluated and self.watch(self.step, evaluated):
                 break
         if self.step < plan.total:
-            self._save({})
+            self._save(evaluated)  # of this step, if it was evaluated
 
     def _items(self, resident):
         """Yields what one call of the train program takes, from this step on."""
@@ -243,11 +247,7 @@ class _Run:
         self.clock += time.perf_counter() - before  # throughput counts training only
         for words in programs.experiment.task.warnings(averages):
             logging.warning("step %d: %s", self.step, words)
-        metrics = {f"validation/{name}": value for name, value in averages.items()}
-        wanted = self.config.checkpoint.metric
-        if wanted not in metrics:
-            raise ValueError(lookup.unknown("checkpoint.metric", wanted, metrics))
-        return metrics
+        return {f"validation/{name}": value for name, value in averages.items()}
 
     def _log(self, row: dict) -> None:
         self.latest |= row

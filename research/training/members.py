@@ -17,7 +17,14 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from research.data import pipeline, source
-from research.training import experiment, fields, programs, settings, tracking
+from research.training import (
+    experiment,
+    fields,
+    initial,
+    programs,
+    settings,
+    tracking,
+)
 
 FORMS = ("vmap", "interleave")
 
@@ -77,8 +84,12 @@ class Members:
 
     def restart(self) -> None:
         """Begins again at step 0."""
-        init = programs.compile_init(self.experiments[0].init)
-        self._take([init(np.uint32(each.config.seed)) for each in self.experiments])
+        init, states = programs.compile_init(self.experiments[0].init), []
+        for each in self.experiments:
+            drawn = init(np.uint32(each.config.seed))
+            where = jax.tree.map(lambda x: x.sharding, drawn)
+            states.append(initial.replace(drawn, each, where))
+        self._take(states)
         self._batches = [
             each.training_batches(self._data["train"]).iterate(
                 0, each.config.data.workers

@@ -151,6 +151,14 @@ class Programs:
         self._watch("evaluation", batch)
         return self._eval(state, self._put(batch, self._batch), carry)
 
+    def measured(self) -> list[str]:
+        """Names what an evaluation measures; traces it, computes nothing."""
+        size = self.experiment.config.data.eval_batch_size
+        batch = self.experiment.eval_batch(size)
+        carry = jax.eval_shape(lambda: self.experiment.task.init_carry(size))
+        jax.eval_shape(self._eval, self.abstract_state, batch, carry)
+        return self.experiment.told(self._names["eval"])
+
     def observe(self, state, loss: float):
         """Notes a validation loss, where an average of the parameters waits for it."""
         if state.trigger is None:

@@ -72,8 +72,8 @@ _RANGES = {
     "optimizer.learning_rate": (0.0, None),
     "optimizer.weight_decay": (0.0, None),
     "optimizer.momentum": (0.0, 1.0),
-    "optimizer.b1": (0.0, 1.0),
-    "optimizer.b2": (0.0, 1.0),
+    "optimizer.b1": (0.0, 0.999999),  # 1 - b^t, which Adam divides by, is 0 at 1
+    "optimizer.b2": (0.0, 0.999999),
     "optimizer.eps": (0.0, None),
     "optimizer.clip_norm": (0.0, None),
     "optimizer.layer_decay": (0.0, 1.0),

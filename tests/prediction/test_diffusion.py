@@ -97,6 +97,11 @@ def test_the_report_shows_samples_and_ways(trained):
             ["--samples=1", "--label=ten"],
             "unknown --label=ten; use one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
         ),
+        (
+            ["x.png", "--strength=0.5", "--samples=4"],
+            "--samples=4 draws from noise alone, got images as well; leave one out "
+            "(each image is drawn once)",
+        ),
         (["x.png", "--strength=0"], "--strength=0.0 must be in 0..1, above 0"),
     ],
 )

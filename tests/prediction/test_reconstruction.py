@@ -96,6 +96,13 @@ def test_a_single_example_has_an_error(trained, pixels, tmp_path, capsys):
         ("a.npz", None, [], "; correct its name"),
         (
             "a.npz",
+            np.zeros(3),
+            [],
+            "is not a readable .npz file of numbers (it is not a zip archive); write "
+            "it with numpy.savez",
+        ),
+        (
+            "a.npz",
             dict(image=np.zeros((0, 28, 28, 1), np.uint8)),
             [],
             "holds no examples; add some",
@@ -111,8 +118,11 @@ def test_a_single_example_has_an_error(trained, pixels, tmp_path, capsys):
 def test_a_mistake_is_one_sentence(
     trained, name, arrays, options, message, tmp_path, capsys
 ):
-    if arrays is not None:
+    if isinstance(arrays, dict):
         np.savez(tmp_path / name, **arrays)
+    elif arrays is not None:
+        with open(tmp_path / name, "wb") as file:
+            np.save(file, arrays)
     with pytest.raises(SystemExit) as left:
         predict.main([f"--workdir={trained}", str(tmp_path / name), *options])
     assert left.value.code == 2

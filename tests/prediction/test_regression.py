@@ -55,6 +55,10 @@ def test_mistakes_are_one_sentence(tmp_path):
     with pytest.raises(ValueError) as error:
         _rows(file)
     assert str(error.value) == f"{file} must hold x (n, 3), got (2, 4); reshape it"
+    np.save(file, np.full((2, 3), "one"))
+    with pytest.raises(ValueError) as error:
+        _rows(file)
+    assert str(error.value) == f"{file} must hold numbers, got <U3; convert it"
     file.write_text("0.5 0.7")
     with pytest.raises(ValueError, match=f"{file} is no .npy file .*numpy.save"):
         _rows(file)

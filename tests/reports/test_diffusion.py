@@ -23,7 +23,7 @@ def written(tmp_path):
             for name in ("walk", "noisy", "denoised")
         },
     }
-    for step in (100, 200):
+    for step in (300, 100, 200):  # the newest one and then the best
         files = diffusion.write(
             tmp_path,
             "test",
@@ -46,8 +46,9 @@ def test_pictures_have_a_row_for_each_thing(written):
             assert picture.height == 60 * rows + 4
 
 
-def test_the_page_shows_numbers_and_earlier_samples(written):
+def test_the_page_shows_numbers_and_samples_of_other_steps(written):
     text = diffusion.section(written[0])
-    for words in ("Diffusion: test", "1.5", "0.03125", "Samples at step 100"):
+    for words in ("Diffusion: test", "1.5", "0.03125"):
         assert words in text
-    assert "Samples at step 200" not in text  # shown as the newest already
+    for step, there in ((100, True), (200, False), (300, True)):  # 200 is the page's
+        assert (f"Samples at step {step}" in text) == there

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from research.sweeps import ledger, slurm
-from scripts import app
+from scripts import app, sweep
 
 pytest.importorskip("submitit", reason="jobs are submitted by submitit")
 
@@ -25,6 +25,24 @@ def test_parameters_are_read():
     assert str(error.value) == (
         "--slurm must be key=value,…, got 'partition'; for example "
         "partition=gpu,gpus_per_node=1,timeout_min=240"
+    )
+
+
+def test_jobs_get_the_command_without_what_submits_them():
+    argv = ["--sweep", "mine", "--executor=slurm", "--workers", "4", "--json"]
+    argv += ["--slurm", "partition=gpu", "--config.data.path=x", "--trials=9"]
+    assert sweep._of_workers(argv) == [
+        *("--sweep", "mine", "--config.data.path=x", "--trials=9")
+    ]
+
+
+def test_parameters_of_jobs_need_their_executor(capsys):
+    with pytest.raises(SystemExit) as left:
+        sweep.main(["--sweep=lenet_digits", "--slurm=partition=gpu"])
+    assert left.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: --slurm=partition=gpu goes with --executor=slurm, got process; leave "
+        "it out or add that\n"
     )
 
 

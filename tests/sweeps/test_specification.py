@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from configs.sweeps import base
 from research.sweeps import checks, preflight, table
+from research.sweeps.contract import Check
 from scripts import app, sweep
 
 RATE = "optimizer.learning_rate"
@@ -244,6 +245,19 @@ def test_what_only_data_and_models_can_tell_is_checked_before_the_start(
 
 def test_a_legal_sweep_has_no_complaint(new_sweep):
     assert checks.complaint(preflight.samples(new_sweep())) is None
+
+
+def test_a_metric_that_follows_from_others_is_legal():
+    """Perplexity, of which an evaluation's steps know the loss alone."""
+    config = app.read_config("lstm_ptb:quick").to_dict()
+    told = [
+        checks.complaint(Check((("", config),), f"validation/{name}"))
+        for name in ("perplexity", "perplexty")
+    ]
+    assert told[0] is None
+    assert told[1].startswith(
+        "unknown metric 'validation/perplexty'; did you mean 'validation/perplexity'?"
+    )
 
 
 def test_the_script_ends_with_one_sentence_and_starts_nothing(tmp_path):

@@ -1,5 +1,6 @@
 """Language modeling against sums in numpy, and streams against the whole text."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -189,6 +190,21 @@ def test_it_goes_on_with_the_first_half_of_a_text():
             "'letter'",
         ),
         (
+            dict(temperature=-1.0),
+            {},
+            "sampling needs temperature at least 0 (greedy), got -1.0; correct it",
+        ),
+        (
+            dict(slowness_penalty=-0.5),
+            {},
+            "config.task.slowness_penalty must be at least 0, got -0.5; correct it",
+        ),
+        (
+            dict(shown=0),
+            {},
+            "config.task.shown must be at least 1, got 0; correct it",
+        ),
+        (
             dict(carry=True),
             dict(accumulate=2),
             "train.accumulate=2 splits the streams that task.carry reads on in; set it "
@@ -200,6 +216,25 @@ def test_a_bad_choice_is_one_sentence(fields, options, message):
     with pytest.raises(ValueError) as error:
         _task(gradient.Options(**options), **fields)
     assert str(error.value) == message
+
+
+class Silent(Remembering):
+    """The same without telling its outputs, as a Transformer."""
+
+    def sow(self, *_, **__):
+        return False
+
+
+def test_penalties_need_the_outputs_of_a_recurrent_network():
+    task, batch = _task(activation_penalty=2.0), _batch()
+    task = dataclasses.replace(task, model=Silent())
+    state = task.init(np.uint32(0), batch)
+    with pytest.raises(ValueError) as error:
+        task.train_step(state, batch)
+    assert str(error.value) == (
+        "config.task.activation_penalty and slowness_penalty act on the outputs of a "
+        "recurrent network, got Silent; set both to 0 or use config.model.name=rnn"
+    )
 
 
 def test_a_carry_needs_streams():

@@ -59,6 +59,18 @@ def test_times_are_drawn_evenly_and_as_training_says():
     np.testing.assert_allclose(time, log / 4, atol=1e-5)
 
 
+def test_each_time_is_uniform_by_itself():
+    """The first ones of a batch too, which alone count where it is filled up."""
+    keys = jax.random.split(jax.random.key(3), 2000)
+    drawn = np.asarray(jax.vmap(lambda key: noise.stratified(key, 8))(keys))
+    for place in (0, 7):
+        shares = np.bincount((drawn[:, place] * 8).astype(int), minlength=8) / 2000
+        np.testing.assert_allclose(shares, 1 / 8, atol=0.03)
+    np.testing.assert_array_equal(
+        np.sort(drawn * 8 // 1), np.tile(np.arange(8), (2000, 1))
+    )
+
+
 def test_levels_of_edm_are_those_of_the_paper():
     levels = noise.EDM().levels(18)
     i = np.arange(18)

@@ -159,6 +159,8 @@ def test_resuming_on_other_data_is_refused(unbroken):
         "another --workdir"
     )
     assert workdir.read_json(unbroken / "data.json") == described
+    workdir.claim_data(unbroken, described | {"varies": True})  # without its cache
+    workdir.claim_data(unbroken, described)
 
 
 def test_machine_settings_may_change(unbroken):
@@ -216,6 +218,18 @@ def test_a_metric_that_never_comes_is_refused_with_those_that_do(tmp_path):
         "unknown checkpoint.metric 'validation/acuracy'; did you mean "
         "'validation/accuracy'? use one of "
     )
+    assert not (tmp_path / "metrics.jsonl").exists(), "before the first step"
+
+
+def test_an_early_end_keeps_what_was_evaluated_there(tmp_path):
+    config = tiny("--config.checkpoint.every=8", "--config.checkpoint.keep_best=0")
+    outcome = loop.train(
+        config, tmp_path, ["train"], watch=lambda step, metrics: step == 6
+    )
+    assert outcome["step"] == 6 and not outcome["finished"]
+    metric = config.checkpoint.metric
+    with checkpoint.Checkpoints(checkpoint.folder_of(tmp_path), metric=metric) as saved:
+        assert saved._manager.metrics(6)[metric] == outcome["metrics"][metric]
 
 
 def test_checkpoints_of_another_config_are_refused(unbroken, tmp_path):

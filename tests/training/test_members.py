@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from research.training import evaluation, experiment, members
+from research.training import evaluation, experiment, loop, members, run
 from research.training.programs import Programs
 from scripts import app
 
@@ -91,6 +91,21 @@ def test_members_equal_runs_of_their_own(optimizer, form):
             jax.tree.leaves(together.state(i)), jax.tree.leaves(state), strict=True
         ):
             np.testing.assert_allclose(ours, alone, rtol=1e-3, atol=1e-5)
+
+
+def test_members_begin_with_the_weights_that_are_named(tmp_path):
+    config = app.load_config([*TINY])
+    loop.train(config, tmp_path, ["train"])
+    trained = run.open_run(tmp_path, config, "latest").state.params
+    configs = _configs("adamw", f"--config.init.weights={tmp_path}")
+    for each in configs:
+        each["init"]["fresh"] = ()
+    data = experiment.open_data(config, ("train", "validation"))
+    for form in members.FORMS:
+        made = members.Members(configs, data, form)
+        for member in range(3):
+            begun = made.state(member).params
+            jax.tree.map(np.testing.assert_array_equal, begun, trained)
 
 
 def test_nothing_is_compiled_for_another_member_and_some_can_leave():

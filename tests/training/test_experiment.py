@@ -1,0 +1,70 @@
+"""What is checked when an experiment is built."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from research.training import experiment
+from scripts import app
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "sentence"),
+    [
+        (
+            "ddpm_mnist",
+            {"classes": 5},
+            "config.model.classes=5 must be at least the data's 10, or 0 to read no "
+            "labels; correct it",
+        ),
+        (
+            "dcgan_mnist",
+            {"classes": 3},
+            "config.model.classes=3 must be at least the data's 10, or 0 to read no "
+            "labels; correct it",
+        ),
+    ],
+)
+def test_a_network_that_is_given_labels_must_know_them(config, changes, sentence):
+    chosen = app.read_config(f"{config}:quick")
+    chosen.unlock()
+    chosen.model.update(changes)
+    examples = experiment.open_data(chosen, ("train",))["train"]
+    with pytest.raises(ValueError) as error:
+        experiment.build(chosen, examples.spec, len(examples))
+    assert str(error.value) == sentence
+
+
+def test_a_network_that_is_given_labels_needs_some(tmp_path):
+    np.savez(tmp_path / "train.npz", image=np.zeros((80, 28, 28, 1), np.uint8))
+    chosen = app.load_config(
+        [
+            "--config=ddpm_mnist",
+            "--config.data.name=arrays",
+            f"--config.data.path={tmp_path}",
+            "--config.data.features=('image',)",
+            "--config.schedule.warmup_steps=0",
+        ]
+    )
+    examples = experiment.open_data(chosen, ("train",))["train"]
+    with pytest.raises(ValueError) as error:
+        experiment.build(chosen, examples.spec, len(examples))
+    assert str(error.value) == (
+        "config.model.classes=10 needs data with labels, got only image; set it to 0"
+    )
+
+
+def test_pictures_decoded_once_are_the_same_data(tmp_path, monkeypatch):
+    """Random crops are cut from the pictures themselves, in training alone."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for split in ("train", "val", "test"):
+        for name in ("cat", "dog"):
+            folder = tmp_path / "pictures" / split / name
+            folder.mkdir(parents=True)
+            Image.new("RGB", (40, 50), "red").save(folder / "1.png")
+    config = app.load_config(
+        ["--config=resnet18_finetune", f"--config.data.path={tmp_path / 'pictures'}"]
+    )
+    opened = experiment.open_data(config, ("train", "validation", "test"))
+    assert opened["train"].spec.varies and not opened["test"].spec.varies
+    assert opened["train"].spec == opened["validation"].spec == opened["test"].spec
