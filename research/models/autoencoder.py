@@ -110,7 +110,7 @@ class Decoder(nn.Module):
         y = act(self.dense(math.prod(first), name="unfold")(z)).reshape(-1, *first)
         kernel = (3,) * (len(shape) - 1)
         for i, width in enumerate(reversed((shape[-1], *self.channels[:-1]))):
-            y = _doubled(y, sides.pop())
+            y = layers.upsample(y, sides.pop())
             y = self.conv(width, kernel, name=f"conv_{i}")(y)
             y = act(y) if sides else y
         return y
@@ -194,10 +194,3 @@ def build(variant: str, **overrides: Any) -> Autoencoder:
             "the code"
         )
     return model
-
-
-def _doubled(y: Array, sides: tuple[int, ...]) -> Array:
-    """Repeats every element along the spatial axes, cut to the sides (nearest)."""
-    for axis, side in enumerate(sides, 1):
-        y = jax.lax.slice_in_dim(jnp.repeat(y, 2, axis=axis), 0, side, axis=axis)
-    return y

@@ -148,6 +148,9 @@ class UNet(nn.Module):
           time: of the noise, 0 to about 1,000.
           label: in [0, classes), or `classes` for none; needed where there are classes.
           train: apply dropout.
+
+        Raises:
+          ValueError: a side cannot be halved so often, or a label is missing.
         """
         _check_image(x, len(self.multipliers))
         bound = self._layers()
@@ -172,8 +175,7 @@ class UNet(nn.Module):
                 y = jnp.concatenate([y, left.pop()], axis=-1)
                 y = block(y, width, f"up{i}_{j}", self._attends(y))
             if i:
-                y = jnp.repeat(jnp.repeat(y, 2, axis=1), 2, axis=2)
-                y = conv(width, (3, 3), name=f"up{i}_double")(y)
+                y = conv(width, (3, 3), name=f"up{i}_double")(layers.upsample(y))
         y = jax.nn.silu(bound["norm"](name="norm_out")(y))
         outputs = self.outputs or x.shape[-1]
         y = conv(outputs, (3, 3), kernel_init=zeros, name="conv_out")(y)

@@ -101,9 +101,7 @@ class Decoder(nn.Module):
         kernel = (3,) * (len(shape) - 1)
         widths = (shape[-1] * self.numbers, *self.channels[:-1])
         for i, width in enumerate(reversed(widths)):
-            for axis, side in enumerate(sides.pop(), 1):
-                y = jnp.repeat(y, 2, axis=axis)
-                y = jax.lax.slice_in_dim(y, 0, side, axis=axis)
+            y = layers.upsample(y, sides.pop())
             y = self.conv(width, kernel, name=f"conv_{i}")(y)
             y = act(y) if sides else y
         return y
@@ -180,10 +178,8 @@ class VAE(nn.Module):
           (b, *shape): logits or means; with `decoder_variance` (b, *shape, 2): means
           and log variances.
         """
-        y = self.decoder(z, shape).astype(jnp.float32)
-        return (
-            y.reshape(-1, *shape, 2) if self.decoder_variance else y.reshape(-1, *shape)
-        )
+        pair = (2,) if self.decoder_variance else ()
+        return self.decoder(z, shape).astype(jnp.float32).reshape(-1, *shape, *pair)
 
 
 def build(variant: str, **overrides: Any) -> VAE:

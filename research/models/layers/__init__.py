@@ -11,6 +11,8 @@ from research.models.layers.attention import (
     empty_cache,
     token_positions,
 )
+from research.models.layers.checks import check_choice, check_heads, check_patches
+from research.models.layers.encoder import EncoderBlock
 from research.models.layers.kaldi import fbank
 from research.models.layers.kaldi import samples as fbank_samples
 from research.models.layers.plain import (
@@ -20,7 +22,6 @@ from research.models.layers.plain import (
     avg_pool,
     batch_norm,
     build,
-    check_choice,
     conv,
     dense,
     embed,
@@ -28,17 +29,20 @@ from research.models.layers.plain import (
     group_norm,
     layer_norm,
     max_pool,
+    symmetric,
 )
 from research.models.layers.pyramid import Pyramid
 from research.models.layers.residual import Trunk
 from research.models.layers.spec_augment import SpecAugment
 from research.models.layers.spectrogram import log_mel
 from research.models.layers.transposed import conv_transpose
+from research.models.layers.upsample import upsample
 
 __all__ = [
     "Attention",
     "Cache",
     "Dropout",
+    "EncoderBlock",
     "Memory",
     "Pyramid",
     "Rate",
@@ -49,6 +53,8 @@ __all__ = [
     "batch_norm",
     "build",
     "check_choice",
+    "check_heads",
+    "check_patches",
     "conv",
     "conv_transpose",
     "dense",
@@ -61,5 +67,7 @@ __all__ = [
     "layer_norm",
     "log_mel",
     "max_pool",
+    "symmetric",
     "token_positions",
+    "upsample",
 ]
