@@ -75,6 +75,12 @@ def _answer(task, options, config_argv):
         folder = pathlib.Path(options.workdir)
         config = app.override_run_config(run.read_config(folder), config_argv)
         return task.of_run(run.open_run(folder, config, options.checkpoint), options)
+    if not hasattr(task, "of_weights"):
+        raise ValueError(
+            f"--weights={options.weights} holds a network for "
+            f"{task.__name__.rpartition('.')[2]}, which answers as part of a run only; "
+            "give the --workdir of one"
+        )
     return task.of_weights(options)
 
 

@@ -75,9 +75,7 @@ class Whiten(nn.Module):
         filters = kernel.value
         if train:
             seen = lax.stop_gradient(x.astype(jnp.float32))
-            filters = lax.cond(
-                known.value, lambda x: kernel.value, lambda x: whitening(x), seen
-            )
+            filters = lax.cond(known.value, lambda x: kernel.value, whitening, seen)
             kernel.value, known.value = filters, jnp.ones((), jnp.bool_)
         bias = self.param("bias", nn.initializers.zeros, shape[-1:], self.param_dtype)
         y = forms.conv_general_dilated(self.kernels)(

@@ -7,8 +7,9 @@ Axes: b batch, h w pixels, c channels, k classes. Five convolutions with overlap
 max-pooling, then three dense layers, section 3.5.
 
 Differences from the 2012 paper: one column, so no convolution is cut in two groups,
-with 64, 192, 384, 256, 256 channels; no local response normalisation. Dropout stands
-before the hidden dense layers, as in the published implementation.
+with 64, 192, 384, 256, 256 channels; no local response normalisation; He-normal
+initial convolutions and biases of zero instead of N(0, 0.01) and some of one. Dropout
+stands before the hidden dense layers, as in the published implementation.
 """
 
 from typing import Any
@@ -43,7 +44,7 @@ class AlexNet(nn.Module):
       kernels: "auto" or "native".
     """
 
-    features: tuple[int, int, int, int, int] = (64, 192, 384, 256, 256)
+    features: tuple[int, ...] = (64, 192, 384, 256, 256)
     hidden: int = 4096
     dropout: layers.Rate = 0.5
     num_classes: int = 1000
@@ -61,6 +62,9 @@ class AlexNet(nn.Module):
           x: images, normalised per channel, of the size that it was initialised with,
             63 at least.
           train: apply dropout.
+
+        Raises:
+          ValueError: the images are smaller.
         """
         if min(x.shape[1:3]) < 63:
             raise ValueError(
@@ -102,6 +106,12 @@ def build(variant: str, **overrides: Any) -> AlexNet:
     """Builds a variant of VARIANTS, with any field of AlexNet overridden.
 
     Raises:
-      ValueError: the variant or a field is unknown.
+      ValueError: the variant or a field is unknown, or the features are not five.
     """
-    return layers.build(AlexNet, VARIANTS, variant, overrides)
+    model = layers.build(AlexNet, VARIANTS, variant, overrides)
+    if len(model.features) != len(_CONVOLUTIONS):
+        raise ValueError(
+            f"alexnet features={tuple(model.features)} must give one width per "
+            f"convolution; give {len(_CONVOLUTIONS)}"
+        )
+    return model

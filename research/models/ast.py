@@ -2,17 +2,16 @@
 https://arxiv.org/abs/2104.01778).
 
 A waveform's Kaldi filter bank, normalised, is cut into overlapping patches of 16x16
-(section 2.1) that a Vision Transformer with DeiT's two tokens reads. Code and sizes:
-https://github.com/YuanGongND/ast.
+(section 2.1) that a Vision Transformer with DeiT's two tokens reads; its blocks are
+those of `layers/encoder.py`. Code and sizes: https://github.com/YuanGongND/ast.
 
 Differences from the paper: the filter bank is computed here, from the waveform, and
-padded or cut to `frames`; SpecAugment draws two bands of each kind as other models
-here do only where it is asked to.
+padded or cut to `frames`; what SpecAugment hides becomes the mean of the training data,
+where the paper sets it to 0 before normalisation; by default nothing is hidden.
 
 Axes: b batch, t samples, n frames or tokens, m mel bands, d width, k classes.
 """
 
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -21,47 +20,6 @@ from einops import rearrange
 from jaxtyping import Array, Float
 
 from research.models import layers
-
-
-class Block(nn.Module):
-    """Pre-norm self-attention and MLP, each with a residual connection.
-
-    Attributes:
-      heads: of the attention; divides the width.
-      mlp_dim: inner width of the MLP.
-      dropout: share of units set to zero behind each of the two, in [0, 1).
-      qkv_bias: query, key and value have biases.
-      norm: a layer norm with its shared fields bound.
-      dense: likewise.
-      kernels: "auto" or "native".
-    """
-
-    heads: int
-    mlp_dim: int
-    dropout: layers.Rate
-    qkv_bias: bool
-    norm: Any
-    dense: Any
-    kernels: str
-
-    @nn.compact
-    def __call__(
-        self, z: Float[Array, "b n d"], *, train: bool
-    ) -> Float[Array, "b n d"]:
-        drop = layers.Dropout(self.dropout, deterministic=not train)
-        width = z.shape[-1]
-        y = layers.Attention(
-            width,
-            self.heads,
-            dense=partial(self.dense, use_bias=self.qkv_bias),
-            dense_out=self.dense,
-            kernels=self.kernels,
-            name="attention",
-        )(self.norm(name="norm1")(z), train=train)
-        z = z + drop(y)
-        y = self.dense(self.mlp_dim, name="mlp_in")(self.norm(name="norm2")(z))
-        y = self.dense(width, name="mlp_out")(layers.gelu(self.kernels)(y))
-        return z + drop(y)
 
 
 class AST(nn.Module):
@@ -78,7 +36,7 @@ class AST(nn.Module):
       depth: blocks.
       heads: of each attention; divides the width.
       mlp_dim: inner width of each MLP.
-      dropout: in [0, 1), behind embedding, attention and MLP.
+      dropout: in [0, 1), behind the embedding, each attention and each layer of an MLP.
       qkv_bias: query, key and value have biases.
       norm_epsilon: of every layer norm.
       frequency_masks, frequency_width: SpecAugment's bands per example, and the widest
@@ -88,7 +46,7 @@ class AST(nn.Module):
       sample_rate: of the waveform, in samples per second.
       dtype: of the computation; filter bank and logits are float32 always.
       param_dtype: of the parameters.
-      kernels: "auto" or "native".
+      kernels: "auto", "native" or "flash".
     """
 
     frames: int = 1024
@@ -121,7 +79,12 @@ class AST(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b t"], *, train: bool) -> Float[Array, "b k"]:
-        """Computes logits; randomness comes from the rng "dropout" when training."""
+        """Computes logits; randomness comes from the rng "dropout" when training.
+
+        Args:
+          x: waveforms in [-1, 1] at `sample_rate`, of any length.
+          train: hide bands and apply dropout.
+        """
         shared = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         norm = layers.layer_norm(self.kernels, epsilon=self.norm_epsilon, **shared)
         # DeiT's initialisation.
@@ -129,17 +92,15 @@ class AST(nn.Module):
         dense = layers.dense(self.kernels, kernel_init=drawn, **shared)
 
         z = self._patches(self._filter_bank(x, train), shared)
-        tokens = [
-            self._table(f"{n}_token", drawn, 1) for n in ("class", "distillation")
-        ]
-        tokens = jnp.broadcast_to(
-            jnp.concatenate(tokens, axis=1), (len(z), 2, self.width)
-        )
-        z = jnp.concatenate([tokens, z], axis=1)
+        for name in ("distillation_token", "class_token"):  # the class token is first
+            token = jnp.broadcast_to(
+                self._table(name, drawn, 1), (len(z), 1, self.width)
+            )
+            z = jnp.concatenate([token, z], axis=1)
         z = z + self._table("position_embedding", drawn, z.shape[1])
         z = layers.Dropout(self.dropout, deterministic=not train)(z)
         for i in range(self.depth):
-            z = Block(
+            z = layers.EncoderBlock(
                 self.heads,
                 self.mlp_dim,
                 self.dropout,
@@ -200,11 +161,7 @@ def build(variant: str, **overrides: Any) -> AST:
         or a patch does not fit into the filter bank.
     """
     model = layers.build(AST, VARIANTS, variant, overrides)
-    if model.width % model.heads:
-        raise ValueError(
-            f"ast heads={model.heads} must divide width={model.width}; choose another "
-            "number of heads"
-        )
+    layers.check_heads("ast", model.width, model.heads)
     if model.patch > min(model.frames, model.mels):
         raise ValueError(
             f"ast patch={model.patch} must fit into {model.frames} frames of "

@@ -24,7 +24,7 @@ from research.models import layers
 
 # Channels of the blocks; parameters with 10 classes and 40 mel bands.
 VARIANTS = {
-    "16-32-64-64": dict(features=(16, 32, 64, 64)),
+    "16-32-64-64": dict(features=(16, 32, 64, 64)),  # 61,690
     "debug": dict(
         features=(8, 8), mels=16, time_width=2, frequency_width=2, dropout=0.1
     ),

@@ -216,11 +216,7 @@ def build(variant: str, **overrides: Any) -> BERT:
         or a head needs the pooler that is left out.
     """
     model = layers.build(BERT, VARIANTS, variant, overrides)
-    if model.width % model.heads:
-        raise ValueError(
-            f"bert heads={model.heads} must divide width={model.width}; choose another "
-            "number of heads"
-        )
+    layers.check_heads("bert", model.width, model.heads)
     if not model.pooler and (model.nsp_head or model.num_classes):
         raise ValueError(
             f"bert nsp_head={model.nsp_head} and num_classes={model.num_classes} read "

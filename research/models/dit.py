@@ -34,7 +34,7 @@ class Block(nn.Module):
       dropout: share of units set to zero behind each of the two, in [0, 1).
       norm: a layer norm without parameters, its shared fields bound.
       dense: a dense layer, likewise.
-      kernels: "auto" or "native".
+      kernels: "auto", "native" or "flash".
     """
 
     heads: int
@@ -84,7 +84,7 @@ class DiT(nn.Module):
       outputs: channels of the result; 0: as many as the image has.
       dtype: of the computation; the result is float32 always.
       param_dtype: of the parameters.
-      kernels: "auto" or "native".
+      kernels: "auto", "native" or "flash".
     """
 
     patch: int = 2
@@ -115,8 +115,11 @@ class DiT(nn.Module):
           time: of the noise, 0 to about 1,000.
           label: in [0, classes), or `classes` for none; needed where there are classes.
           train: apply dropout.
+
+        Raises:
+          ValueError: the patches do not tile the image, or a label is missing.
         """
-        _check_image(x, self.patch)
+        layers.check_patches("dit", x, self.patch)
         shared = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         xavier = nn.initializers.xavier_uniform()
         dense = layers.dense(self.kernels, kernel_init=xavier, **shared)
@@ -237,13 +240,3 @@ def build(variant: str, **overrides: Any) -> DiT:
             "another number of heads or width"
         )
     return model
-
-
-def _check_image(x: Array, patch: int) -> None:
-    for side in x.shape[1:3]:
-        if side % patch:
-            legal = [str(p) for p in range(1, side + 1) if side % p == 0]
-            raise ValueError(
-                f"dit patch={patch} must divide image size {side}; "
-                f"use one of {', '.join(legal)}"
-            )

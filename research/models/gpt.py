@@ -224,9 +224,5 @@ def build(variant: str, **overrides: Any) -> GPT:
         not divide the width.
     """
     model = layers.build(GPT, VARIANTS, variant, overrides)
-    if model.width % model.heads:
-        raise ValueError(
-            f"gpt heads={model.heads} must divide width={model.width}; "
-            "choose another number of heads"
-        )
+    layers.check_heads("gpt", model.width, model.heads)
     return model

@@ -192,7 +192,7 @@ class LeNet(nn.Module):
       kernels: "auto" or "native".
     """
 
-    features: tuple[int, int, int, int] = (6, 16, 120, 84)
+    features: tuple[int, ...] = (6, 16, 120, 84)
     num_classes: int = 10
     activation: str = "relu"
     pool: str = "max"
@@ -245,6 +245,11 @@ def build(variant: str, **overrides: Any) -> LeNet1998 | LeNet:
     if isinstance(model, LeNet):
         layers.check_choice("activation", model.activation, ACTIVATIONS)
         layers.check_choice("pool", model.pool, POOLS)
+        if len(model.features) != 4:
+            raise ValueError(
+                f"lenet features={tuple(model.features)} must give the widths of C1, "
+                "C3, C5 and F6; give 4"
+            )
     elif model.num_classes != 10:
         raise ValueError(
             "lenet 1998 has codes for the ten digits only, got num_classes="

@@ -101,13 +101,13 @@ class RNN(nn.Module):
         )
 
     def _embed(self, name: str) -> nn.Module:
-        init = recurrent.symmetric(self.init_range or 0.1)
+        init = layers.symmetric(self.init_range or 0.1)
         shared = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         embed = layers.embed(self.kernels, embedding_init=init, **shared)
         return embed(self.vocab_size, self.embedding, name=name)
 
     def _dense(self, width: int, name: str, **fields) -> nn.Module:
-        init = recurrent.symmetric(self.init_range or 0.1)
+        init = layers.symmetric(self.init_range or 0.1)
         zeros = nn.initializers.zeros
         fields = (
             dict(

@@ -207,7 +207,7 @@ class AdditiveDecoder(Decoder):
         self.query = self._weight(
             "query_kernel", nn.initializers.lecun_normal(), (h, h)
         )
-        self.energy = self._weight("energy_kernel", recurrent.symmetric(h**-0.5), (h,))
+        self.energy = self._weight("energy_kernel", layers.symmetric(h**-0.5), (h,))
         self.context = self._weight("context_kernel", w, (m, 3 * h))
         self.recurrent = self._weight("recurrent_kernel", u, (h, 3 * h))
         biased = self.cell.biases == 2

@@ -374,11 +374,7 @@ def build(variant: str, **overrides: Any) -> Transformer:
     model = layers.build(Transformer, VARIANTS, variant, overrides)
     layers.check_choice("norm", model.norm, NORMS)
     layers.check_choice("positions", model.positions, POSITIONS)
-    if model.width % model.heads:
-        raise ValueError(
-            f"heads={model.heads} must divide width={model.width}; choose another "
-            "number of heads"
-        )
+    layers.check_heads("transformer", model.width, model.heads)
     if model.tied and model.source_vocab_size != model.target_vocab_size:
         raise ValueError(
             f"tied embeddings need one vocabulary, got {model.source_vocab_size} "

@@ -151,6 +151,9 @@ class UNet(nn.Module):
           time: of the noise, 0 to about 1,000.
           label: in [0, classes), or `classes` for none; needed where there are classes.
           train: apply dropout.
+
+        Raises:
+          ValueError: a side cannot be halved so often, or a label is missing.
         """
         _check_image(x, len(self.multipliers))
         bound = self._layers()

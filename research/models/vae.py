@@ -178,10 +178,8 @@ class VAE(nn.Module):
           (b, *shape): logits or means; with `decoder_variance` (b, *shape, 2): means
           and log variances.
         """
-        y = self.decoder(z, shape).astype(jnp.float32)
-        return (
-            y.reshape(-1, *shape, 2) if self.decoder_variance else y.reshape(-1, *shape)
-        )
+        pair = (2,) if self.decoder_variance else ()
+        return self.decoder(z, shape).astype(jnp.float32).reshape(-1, *shape, *pair)
 
 
 def build(variant: str, **overrides: Any) -> VAE:

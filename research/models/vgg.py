@@ -8,7 +8,8 @@ Variants: A, B, D, E of Table 1, named by their layers: "11", "13", "16", "19".
 
 Differences from the paper: `norm="batch"` puts a batch norm behind each convolution,
 as the published "_bn" weights have; He-normal initial weights instead of layers copied
-from net A. Any image size of at least 32 fits, the first dense layer has its size.
+from net A. Any image that can be halved once per stage fits, and makes the first dense
+layer's size.
 """
 
 from typing import Any
@@ -59,7 +60,16 @@ class VGG(nn.Module):
         Args:
           x: images, normalised per channel, of the size that it was initialised with.
           train: apply dropout, and normalise by the batch.
+
+        Raises:
+          ValueError: the images are too small to be halved once per stage.
         """
+        least = 2 ** len(self.stage_sizes)
+        if min(x.shape[1:3]) < least:
+            raise ValueError(
+                f"vgg halves images {len(self.stage_sizes)} times and needs at least "
+                f"{least}x{least}, got {x.shape[1:3]}; resize them"
+            )
         shared = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         conv = layers.conv(self.kernels, kernel_init=_HE_NORMAL, **shared)
         dense = layers.dense(self.kernels, **shared)
@@ -103,4 +113,9 @@ def build(variant: str, **overrides: Any) -> VGG:
     """
     model = layers.build(VGG, VARIANTS, variant, overrides)
     layers.check_choice("norm", model.norm, NORMS)
+    if len(model.features) != len(model.stage_sizes):
+        raise ValueError(
+            f"vgg features={tuple(model.features)} must give one width per stage of "
+            f"stage_sizes={tuple(model.stage_sizes)}; give {len(model.stage_sizes)}"
+        )
     return model

@@ -1,20 +1,20 @@
 """Vision Transformer (Dosovitskiy et al.: An Image is Worth 16x16 Words, 2021,
 https://arxiv.org/abs/2010.11929).
 
-Axes: b batch, y x pixels, c channels, n tokens, h heads, d width, k classes. The call
-follows the paper's section 3.1: z_0 is Eq. (1), a Block is Eq. (2) and (3), the head
-reads Eq. (4).
+Axes: b batch, y x pixels, c channels, n tokens, d width, k classes. The call follows
+the paper's section 3.1: z_0 is Eq. (1), a block of `layers/encoder.py` is Eq. (2) and
+(3), the head reads Eq. (4).
 
 Variants: B, L, H of Table 1; Ti, S of Touvron et al. 2021 (DeiT,
 https://arxiv.org/abs/2012.12877), Table 1; the suffix is the patch size. "cifar" is the
 net for 32x32 images of https://github.com/omihub777/ViT-CIFAR.
 
 Differences from the paper: the head is one linear layer from the start, as for its
-fine-tuning; the paper's pre-training puts a tanh layer before it. "cifar" has no GELU
-behind the second layer of its MLP, where the repository has one.
+fine-tuning; the paper's pre-training puts a tanh layer before it. `pool="mean"` takes
+the mean before the last norm, as timm's weights do. "cifar" has no GELU behind the
+second layer of its MLP, where the repository has one.
 """
 
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -27,50 +27,6 @@ from research.models import layers
 POOLS = ("token", "mean")
 
 
-class Block(nn.Module):
-    """Pre-norm self-attention and MLP, each with a residual connection.
-
-    Attributes:
-      heads: of the attention; divides the width.
-      mlp_dim: inner width of the MLP.
-      dropout: share of units set to zero behind each of the two, in [0, 1).
-      qkv_bias: query, key and value have biases.
-      norm: a layer norm with its shared fields bound.
-      dense: likewise.
-      kernels: "auto" or "native".
-    """
-
-    heads: int
-    mlp_dim: int
-    dropout: layers.Rate
-    qkv_bias: bool
-    norm: Any
-    dense: Any
-    kernels: str
-
-    @nn.compact
-    def __call__(
-        self, z: Float[Array, "b n d"], *, train: bool
-    ) -> Float[Array, "b n d"]:
-        drop = layers.Dropout(self.dropout, deterministic=not train)
-        width = z.shape[-1]
-
-        y = self.norm(name="norm1")(z)
-        y = layers.Attention(
-            width,
-            self.heads,
-            dense=partial(self.dense, use_bias=self.qkv_bias),
-            dense_out=self.dense,
-            kernels=self.kernels,
-            name="attention",
-        )(y, train=train)
-        z = z + drop(y)  # Eq. (2)
-
-        y = self.norm(name="norm2")(z)
-        y = layers.gelu(self.kernels)(self.dense(self.mlp_dim, name="mlp_in")(y))
-        return z + drop(self.dense(width, name="mlp_out")(drop(y)))  # Eq. (3)
-
-
 class ViT(nn.Module):
     """A Transformer encoder on the patches of an image.
 
@@ -81,13 +37,13 @@ class ViT(nn.Module):
       heads: of each attention; divides the width.
       mlp_dim: inner width of each MLP.
       pool: what the head reads: "token" (a class token) or "mean" (no class token).
-      dropout: in [0, 1), behind embedding, attention and MLP layers.
+      dropout: in [0, 1), behind the embedding, each attention and each layer of an MLP.
       qkv_bias: query, key and value have biases.
       norm_epsilon: of every layer norm.
       num_classes: width of the head; 0: no head, the call returns what it would read.
       dtype: of the computation; logits are float32 always.
       param_dtype: of the parameters.
-      kernels: "auto" or "native".
+      kernels: "auto", "native" or "flash".
     """
 
     patch: int = 16
@@ -114,8 +70,11 @@ class ViT(nn.Module):
           x: images, normalised per channel, of the size that it was initialised with:
             `research.weights.resize_positions` fits the parameters to another.
           train: apply dropout.
+
+        Raises:
+          ValueError: the patches do not tile the image.
         """
-        _check_image(x, self.patch)
+        layers.check_patches("vit", x, self.patch)
         shared = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         norm = layers.layer_norm(self.kernels, epsilon=self.norm_epsilon, **shared)
         dense = layers.dense(
@@ -138,7 +97,7 @@ class ViT(nn.Module):
         )
         z = layers.Dropout(self.dropout, deterministic=not train)(z)  # Eq. (1)
         for i in range(self.depth):
-            z = Block(
+            z = layers.EncoderBlock(
                 self.heads,
                 self.mlp_dim,
                 self.dropout,
@@ -148,10 +107,8 @@ class ViT(nn.Module):
                 kernels=self.kernels,
                 name=f"block{i + 1}",
             )(z, train=train)
-        if self.pool == "token":
-            y = norm(name="norm")(z[:, 0])  # Eq. (4): one token needs no more
-        else:
-            y = norm(name="norm")(jnp.mean(z, axis=1))
+        # Eq. (4), whose norm only the token that is read needs.
+        y = norm(name="norm")(z[:, 0] if self.pool == "token" else jnp.mean(z, axis=1))
         if not self.num_classes:
             return y.astype(jnp.float32)
         zeros = dict(kernel_init=nn.initializers.zeros, bias_init=nn.initializers.zeros)
@@ -190,19 +147,5 @@ def build(variant: str, **overrides: Any) -> ViT:
     """
     model = layers.build(ViT, VARIANTS, variant, overrides)
     layers.check_choice("pool", model.pool, POOLS)
-    if model.width % model.heads:
-        raise ValueError(
-            f"vit heads={model.heads} must divide width={model.width}; "
-            "choose another number of heads"
-        )
+    layers.check_heads("vit", model.width, model.heads)
     return model
-
-
-def _check_image(x: Array, patch: int) -> None:
-    for side in x.shape[1:3]:
-        if side % patch:
-            legal = [str(p) for p in range(1, side + 1) if side % p == 0]
-            raise ValueError(
-                f"vit patch={patch} must divide image size {side}; "
-                f"use one of {', '.join(legal)}"
-            )

@@ -21,9 +21,12 @@ from jaxtyping import Array, Float, Int
 
 from research.models import layers
 
-# Widths of convolutions, of the residual blocks inside, and of a codebook entry.
+# Widths of convolutions, of the residual blocks inside, and of a codebook entry;
+# parameters with 3 channels (mnist: 1).
 VARIANTS = {
+    # 695,491
     "128": dict(hidden=128, residual_hidden=32, blocks=2, entries=512, width=64),
+    # 40,169
     "mnist": dict(hidden=32, residual_hidden=16, blocks=1, entries=128, width=8),
     "debug": dict(hidden=16, residual_hidden=8, blocks=1, entries=16, width=4),
 }

@@ -44,16 +44,23 @@ NAMES = {
     "vgg19": (f"{_PYTORCH}/vgg19-dcbb9e9d.pth", "vgg", "19"),
 }
 _OF_TEXT = ("bert", "gpt")
+# How a name ends, or begins, that is a path.
+_FILES, _FOLDERS = (".safetensors", ".pth", ".pt", ".bin"), ("/", "./", "../", "~")
 
 
 def repository(name: str) -> str:
     """Finds the repository, or file, of a short name; "owner/name" is one already.
 
     Raises:
+      FileNotFoundError: it is the path of a file, which is not there.
       ValueError: the name is neither.
     """
     if name in NAMES:
         return NAMES[name][0]
+    if name.endswith(_FILES) or name.startswith(_FOLDERS):
+        raise FileNotFoundError(
+            f"there is no weight file {name}; correct the path or bring the file there"
+        )
     owner, slash, rest = name.partition("/")
     if slash and owner and rest and "/" not in rest:
         return name
@@ -65,8 +72,8 @@ def fetch(name: str) -> pathlib.Path:
     """Downloads a repository's weights and configs, once; later calls find them.
 
     Raises:
-      FileNotFoundError: huggingface_hub or the network is not there; the sentence says
-        which files to bring from where.
+      FileNotFoundError: huggingface_hub or the network is not there, and the sentence
+        says which files to bring from where; or the name is a path.
       ValueError: the name is unknown.
     """
     repo = repository(name)

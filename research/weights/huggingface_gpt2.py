@@ -91,5 +91,6 @@ FORMATS = (
             r"^lm_head\.weight$": "the head, which is the token embedding",
         },
         configs=_configs,
+        task="language_modeling",
     ),
 )

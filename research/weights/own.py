@@ -13,6 +13,24 @@ from research.weights import preprocessing, rules
 
 _KEYS = ("fields", "image_size", "channels", "preprocessing", "class_names")
 _MACHINE = ("dtype", "param_dtype", "kernels", "parent", "name")
+# What networks are for that do not classify images, sounds or sequences.
+_TASKS = {
+    **dict.fromkeys(("autoencoder", "vqvae"), "reconstruction"),
+    **dict.fromkeys(("dcgan", "gan", "sngan", "stylegan2"), "adversarial"),
+    **dict.fromkeys(("centernet", "detr", "retinanet"), "detection"),
+    **dict.fromkeys(("dit", "unet"), "diffusion"),
+    **dict.fromkeys(("dlinear", "itransformer", "patchtst"), "forecasting"),
+    **dict.fromkeys(("lstm_forecaster", "transformer_forecaster"), "forecasting"),
+    **dict.fromkeys(("gpt", "rnn"), "language_modeling"),
+    **dict.fromkeys(("seq2seq", "transformer"), "translation"),
+    "bert": "masked_language_modeling",
+    "vae": "variational",
+}
+# (architecture, a field that is set where the network serves another task, that task)
+_OTHER_TASKS = (
+    ("bert", "num_classes", "text_classification"),
+    ("rnn", "pool", "classification"),
+)
 
 
 def _sizes(shapes: Mapping, configs: Mapping) -> rules.Sizes:
@@ -67,9 +85,14 @@ def fields(model) -> dict[str, Any]:
     }
 
 
-def _format(architecture: str) -> rules.Format:
+def _format(architecture: str, task: str, field: str | None = None) -> rules.Format:
+    """Makes the form of an architecture, or of its networks that set a field."""
+
     def belongs(configs: Mapping) -> bool:
-        return configs.get("model.json", {}).get("architecture") == architecture
+        found = configs.get("model.json", {})
+        return found.get("architecture") == architecture and (
+            field is None or bool(found.get("fields", {}).get(field))
+        )
 
     return rules.Format(
         publisher="menagerie",
@@ -81,7 +104,11 @@ def _format(architecture: str) -> rules.Format:
         preprocessing=_prepares,
         class_names=_class_names,
         configs=_configs,
+        task=task,
     )
 
 
-FORMATS = tuple(_format(name) for name in lookup.names("models"))
+FORMATS = (
+    *(_format(name, task, field) for name, field, task in _OTHER_TASKS),
+    *(_format(n, _TASKS.get(n, "classification")) for n in lookup.names("models")),
+)

@@ -165,7 +165,8 @@ def task(name: str | os.PathLike) -> str:
     """
     if name in hub.NAMES and not pathlib.Path(name).exists():
         architecture = hub.NAMES[name][1]
-        return next(f.task for f in FORMATS if f.architecture == architecture)
+        of_others = (form for form in FORMATS if form not in own.FORMATS)
+        return next(f.task for f in of_others if f.architecture == architecture)
     return describe(name).form.task
 
 

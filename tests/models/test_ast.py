@@ -76,6 +76,10 @@ def test_other_lengths_are_padded_or_cut_to_the_frames():
     frames = model.frames * 160 + 240
     np.testing.assert_allclose(run(long), run(long[:, :frames]), atol=1e-5)
     assert run(long[:, :2_000]).shape == (2, 10)
+    # Less than a frame is silence without a frame, of which all is padding.
+    nothing = [np.asarray(run(long[:, :length])) for length in (1, 100, 399)]
+    np.testing.assert_array_equal(nothing[0], nothing[1])
+    np.testing.assert_array_equal(nothing[0], nothing[2])
 
 
 @pytest.mark.parametrize(

@@ -55,11 +55,6 @@ def test_the_convolutional_net_gives_back_any_shape(shape):
     np.testing.assert_array_equal(back, whole)
 
 
-def test_a_step_of_one_pixel_doubles():
-    y = autoencoder._doubled(jnp.arange(4.0).reshape(1, 2, 2, 1), (3, 4))
-    assert y[0, :, :, 0].tolist() == [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3]]
-
-
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

@@ -195,7 +195,7 @@ def test_fields_that_contradict_each_other_are_refused():
     with pytest.raises(ValueError) as error:
         transformer.build("base", heads=7)
     assert str(error.value) == (
-        "heads=7 must divide width=512; choose another number of heads"
+        "transformer heads=7 must divide width=512; choose another number of heads"
     )
     model, variables = _model(**_LEARNED)
     with pytest.raises(ValueError) as error:

@@ -32,6 +32,25 @@ def test_every_short_name_is_a_variant_of_ours():
         lookup.module("models", architecture).build(variant)
 
 
+def test_a_short_name_tells_its_task_without_a_network(served):
+    asked = served(OSError("no network"))
+    assert [weights.task(name) for name in ("resnet50", "ast-audioset", "vgg16")] == [
+        "classification"
+    ] * 3
+    assert weights.task("gpt2") == "language_modeling"
+    assert weights.task("bert-base-uncased") == "masked_language_modeling"
+    assert not asked
+
+
+def test_a_path_of_nothing_is_no_unknown_name():
+    for name in ("resnet50-0676ba61.pth", "../net", "./net"):
+        with pytest.raises(FileNotFoundError) as error:
+            weights.load(name)
+        assert str(error.value) == (
+            f"there is no weight file {name}; correct the path or bring the file there"
+        )
+
+
 def test_without_the_library_the_files_to_bring_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(FileNotFoundError) as error:

@@ -25,7 +25,7 @@ from research.models.kernels.recurrence import (
     Cell,
     recurrence,
 )
-from research.models.kernels.resize import doubled, resize_conv
+from research.models.kernels.resize import resize_conv, upsample
 from research.models.kernels.transposed import conv_transpose
 
 __all__ = [
@@ -41,7 +41,6 @@ __all__ = [
     "conv_general_dilated",
     "conv_transpose",
     "dot_general",
-    "doubled",
     "embed",
     "gelu",
     "group_norm",
@@ -49,4 +48,5 @@ __all__ = [
     "max_pool",
     "recurrence",
     "resize_conv",
+    "upsample",
 ]

@@ -25,6 +25,11 @@ _LONG = 2**20  # scores of one head, beyond which queries go in blocks
 _BLOCK = 256  # queries of a block
 _PARTS = 4  # of a long causal sequence, each reading the keys up to its own end
 _PART = 128  # queries of such a part of a shorter one
+# Of products of half precision that are summed and kept in float32.
+_ALGORITHMS = {
+    "bfloat16": lax.DotAlgorithmPreset.BF16_BF16_F32,
+    "float16": lax.DotAlgorithmPreset.F16_F16_F32,
+}
 
 
 def attention(kernels: str) -> Callable:
@@ -61,10 +66,9 @@ def _attention(q, k, v, mask=None, causal=False, dropout=None):
         extra["dropout"] = dropout
 
     def default(q, k, v, extra):
-        form = _whole
         if dropout is None and not _is_long(q, k):
             return _native(q, k, v, causal=causal, **extra)
-        return _in_blocks(form, q, k, v, causal=causal, **extra)
+        return _in_blocks(_whole, q, k, v, causal=causal, **extra)
 
     def on_cpu(q, k, v, extra):
         if q.shape[1] == 1 and dropout is None:
@@ -154,16 +158,14 @@ def _whole(q, k, v, mask, causal, dropout, start, hold=None):
       start: of these queries among all.
       hold: on CPU, keeps an array from being fused with its readers.
     """
-    matmul = product.matmul if hold else jnp.matmul
+    scored, matmul = _scores, jnp.matmul
+    if hold:
+        scored, matmul = _scores_on_cpu, product.matmul
     hold = hold or (lambda x: x)
     heads, groups = q.shape[2], k.shape[2]
-    q = q * q.shape[-1] ** -0.5
     q = rearrange(q, "b t (g r) d -> b g (r t) d", g=groups)
-    v = rearrange(v, "b s g d -> b g s d")
-    k = hold(rearrange(k, "b s g d -> b g d s"))
-    q, v = hold(q), hold(v)
-    scores = matmul(q, k)
-    scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    v = hold(rearrange(v, "b s g d -> b g s d"))
+    scores = scored(q, rearrange(k, "b s g d -> b g d s"))
     scores = rearrange(scores, "b g (r t) s -> b (g r) t s", r=heads // groups)
     if causal:
         t, s = (lax.broadcasted_iota(jnp.int32, scores.shape[2:], a) for a in (0, 1))
@@ -178,19 +180,41 @@ def _whole(q, k, v, mask, causal, dropout, start, hold=None):
     return rearrange(y, "b g (r t) d -> b t (g r) d", r=heads // groups)
 
 
+def _scores(q, k):
+    """Computes q k / sqrt(d), float32 at least, and its gradients in q's precision."""
+    scores = jnp.matmul(
+        q,
+        k,
+        precision=_ALGORITHMS.get(q.dtype.name),
+        preferred_element_type=_wide(q.dtype),
+    )
+    return scores * q.shape[-1] ** -0.5
+
+
+def _scores_on_cpu(q, k):
+    """The same where half precision is no quicker, of arrays that are held."""
+    hold, wide = lax.optimization_barrier, _wide(q.dtype)
+    q = q.astype(wide) * q.shape[-1] ** -0.5  # fewer numbers than the scores
+    return product.matmul(hold(q), hold(k.astype(wide)))
+
+
+def _wide(dtype):
+    return jnp.promote_types(dtype, jnp.float32)
+
+
 def _one_query(q, k, v, mask=None):
     """Reads keys and values once, where they are: a step of writing with a cache.
 
     A causal rule would let it see the first key alone; a cache has a mask instead.
     """
-    q = rearrange(q, "b 1 (g r) d -> b g r d", g=k.shape[2]) * q.shape[-1] ** -0.5
+    q = q.astype(_wide(q.dtype)) * q.shape[-1] ** -0.5
+    q, k = rearrange(q, "b 1 (g r) d -> b g r d", g=k.shape[2]), k.astype(q.dtype)
     one = q.shape[2] == 1  # a vector, not a matrix of one row, multiplies in place
     scores = (
         jnp.einsum("bgd,bsgd->bgs", q[:, :, 0], k)[:, :, None]
         if one
         else jnp.einsum("bgrd,bsgd->bgrs", q, k)
     )
-    scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
     scores = rearrange(scores, "b g r s -> b (g r) 1 s")
     if mask is not None:
         scores = jnp.where(mask, scores, _lowest(scores))

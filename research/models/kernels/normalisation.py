@@ -1,9 +1,11 @@
-"""Batch and layer normalisation.
+"""Normalisation over the batch, over a layer, over groups of channels.
+
+The first has a form of its own; the other two are Flax's in every mode.
 
 On CPU a sum over the rows of an image batch is made in two steps, per image and then
 over the images: each step is spread over the cores and walks memory in order. The
 gradient's sums follow, because the affine map's coefficients are spread in the same two
-steps. The classes keep the fields, parameters and statistics of their Flax originals.
+steps. The class keeps the fields, parameters and statistics of its Flax original.
 """
 
 from collections.abc import Callable

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jaxtyping import Array, Float
 
 from research.models.kernels import choice, transposed
 from research.models.kernels.convolution import conv_general_dilated
@@ -31,7 +32,7 @@ def resize_conv(kernels: str, sides: Sequence[int] | None = None) -> Callable:
     convolve = conv_general_dilated(kernels)
 
     def apart(x, w, *args, **options):
-        return convolve(doubled(x, sides), w, *args, **options)
+        return convolve(upsample(x, sides), w, *args, **options)
 
     def together(x, w, window_strides, padding, **options):
         def native(x, w):
@@ -47,12 +48,15 @@ def resize_conv(kernels: str, sides: Sequence[int] | None = None) -> Callable:
     return choice.choose(kernels, apart, together)
 
 
-def doubled(x, sides: Sequence[int] | None = None):
-    """Repeats every element along the spatial axes, cut to `sides`.
+def upsample(
+    x: Float[Array, "b *sides c"], sides: Sequence[int] | None = None
+) -> Float[Array, "b *doubled c"]:
+    """Doubles the sides of a map, of one, two or more dimensions, by repetition.
 
     Args:
-      x: (b, ..., c).
-      sides: one per spatial axis; None cuts nothing.
+      x: the map.
+      sides: of the result, twice those of x or less; what is beyond is cut off. None:
+        twice those of x.
     """
     for axis in range(1, x.ndim - 1):
         x = jnp.repeat(x, 2, axis=axis)

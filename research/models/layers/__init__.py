@@ -4,6 +4,7 @@ One kind of layer per module; a model imports this package and nothing else of i
 siblings. A block of one paper stays in that paper's file.
 """
 
+from research.models.kernels import upsample
 from research.models.layers.attention import (
     Attention,
     Cache,
@@ -11,6 +12,8 @@ from research.models.layers.attention import (
     empty_cache,
     token_positions,
 )
+from research.models.layers.checks import check_choice, check_heads, check_patches
+from research.models.layers.encoder import EncoderBlock
 from research.models.layers.kaldi import fbank
 from research.models.layers.kaldi import samples as fbank_samples
 from research.models.layers.plain import (
@@ -20,7 +23,6 @@ from research.models.layers.plain import (
     avg_pool,
     batch_norm,
     build,
-    check_choice,
     conv,
     dense,
     embed,
@@ -29,6 +31,7 @@ from research.models.layers.plain import (
     layer_norm,
     max_pool,
     resize_conv,
+    symmetric,
 )
 from research.models.layers.pyramid import Pyramid
 from research.models.layers.residual import Trunk
@@ -40,6 +43,7 @@ __all__ = [
     "Attention",
     "Cache",
     "Dropout",
+    "EncoderBlock",
     "Memory",
     "Pyramid",
     "Rate",
@@ -50,6 +54,8 @@ __all__ = [
     "batch_norm",
     "build",
     "check_choice",
+    "check_heads",
+    "check_patches",
     "conv",
     "conv_transpose",
     "dense",
@@ -63,5 +69,7 @@ __all__ = [
     "log_mel",
     "max_pool",
     "resize_conv",
+    "symmetric",
     "token_positions",
+    "upsample",
 ]

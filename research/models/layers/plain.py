@@ -8,8 +8,7 @@ that a model reads like its paper:
 """
 
 import dataclasses
-import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from research.models import kernels as forms
+from research.models.layers import checks
 
 
 def dense(kernels: str, **fields: Any) -> Callable[..., nn.Dense]:
@@ -139,6 +139,15 @@ class Dropout(nn.Module):
         return jnp.where(kept, x / jnp.asarray(keep, x.dtype), jnp.zeros((), x.dtype))
 
 
+def symmetric(limit: float) -> Callable:
+    """Returns an initializer, uniform within +- limit."""
+
+    def init(key, shape, dtype=jnp.float32):
+        return jax.random.uniform(key, shape, dtype, -limit, limit)
+
+    return init
+
+
 def build(
     module: type[nn.Module],
     variants: Mapping[str, Mapping[str, Any]],
@@ -151,7 +160,7 @@ def build(
       ValueError: the variant, or the name of an override, is unknown.
     """
     if variant not in variants:
-        raise ValueError(_unknown("variant", variant, variants))
+        raise ValueError(checks.unknown("variant", variant, variants))
     fields = [
         field.name
         for field in dataclasses.fields(module)
@@ -159,21 +168,7 @@ def build(
     ]
     for name in overrides:
         if name not in fields:
-            raise ValueError(_unknown(f"field of {module.__name__}", name, fields))
+            raise ValueError(
+                checks.unknown(f"field of {module.__name__}", name, fields)
+            )
     return module(**{**variants[variant], **overrides})
-
-
-def check_choice(field: str, value: str, choices: Iterable[str]) -> None:
-    """Checks a field that names one of several forms.
-
-    Raises:
-      ValueError: the value is none of the choices.
-    """
-    if value not in choices:
-        raise ValueError(_unknown(field, value, list(choices)))
-
-
-def _unknown(what: str, name: str, known) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"unknown {what} {name!r}; {hint}use one of {', '.join(known)}"

@@ -6,10 +6,10 @@ Axes: b batch, h w cells, c channels.
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from research.models.kernels import upsample
 from research.models.layers import plain
 
 _UNIFORM = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -50,7 +50,7 @@ class Pyramid(nn.Module):
         for level, x in zip((5, 4, 3), maps[::-1], strict=True):
             y = conv(self.features, (1, 1), name=f"lateral{level}")(x)
             if above is not None:
-                y = y + jax.image.resize(above, y.shape, "nearest")
+                y = y + upsample(above, y.shape[1:3])
             above = y
             smooth = conv(self.features, (3, 3), padding=around, name=f"out{level}")
             found.insert(0, smooth(y))

@@ -35,7 +35,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from research.models import kernels as forms
-from research.models.layers import plain
+from research.models.layers import checks, plain
 
 # kind -> (blocks of z, arrays of the state)
 KINDS = {"elman": (1, 1), "lstm": (4, 2), "gru": (3, 1)}
@@ -73,10 +73,10 @@ class Cell:
     init_range: float = 0.0
 
     def __post_init__(self):
-        plain.check_choice("cell", self.kind, KINDS)
-        plain.check_choice("activation", self.activation, ACTIVATIONS)
-        plain.check_choice("reset", self.reset, RESETS)
-        plain.check_choice("init", self.init, INITS)
+        checks.check_choice("cell", self.kind, KINDS)
+        checks.check_choice("activation", self.activation, ACTIVATIONS)
+        checks.check_choice("reset", self.reset, RESETS)
+        checks.check_choice("init", self.init, INITS)
         if self.biases not in (0, 1, 2):
             raise ValueError(
                 f"biases must be 0, 1 or 2, got {self.biases}; PyTorch's cells have 2"
@@ -96,7 +96,7 @@ class Cell:
         if self.init == "orthogonal":
             blocks = _by_block(nn.initializers.orthogonal(), self.blocks)
             return nn.initializers.lecun_normal(), blocks, nn.initializers.zeros
-        return (symmetric(self.init_range or width**-0.5),) * 3
+        return (plain.symmetric(self.init_range or width**-0.5),) * 3
 
 
 class Recurrent(nn.Module):
@@ -275,15 +275,6 @@ class Stack(nn.Module):
             for width in self.widths
             for _ in range(directions)
         )
-
-
-def symmetric(limit: float) -> Callable:
-    """Returns an initializer, uniform within +- limit."""
-
-    def init(key, shape, dtype=jnp.float32):
-        return jax.random.uniform(key, shape, dtype, -limit, limit)
-
-    return init
 
 
 def _by_block(init: Callable, blocks: int) -> Callable:

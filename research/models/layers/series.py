@@ -49,9 +49,5 @@ def linear(kernels: str, fan_in: int, **fields: Any) -> Callable[..., nn.Dense]:
       fan_in: width of what it reads.
       **fields: further fields of `nn.Dense`.
     """
-    limit = fan_in**-0.5
-
-    def init(key, shape, dtype=jnp.float32):
-        return jax.random.uniform(key, shape, dtype, -limit, limit)
-
+    init = plain.symmetric(fan_in**-0.5)
     return plain.dense(kernels, kernel_init=init, bias_init=init, **fields)

@@ -65,8 +65,8 @@ def hann(size: int, *, periodic: bool = True) -> np.ndarray:
 
 
 def frames(x: Float[Array, "b t"], size: int, hop: int) -> Float[Array, "b n {size}"]:
-    """Cuts every whole frame out of a signal: n = 1 + (t - size) // hop of them."""
-    count = 1 + (x.shape[1] - size) // hop
+    """Cuts every whole frame out of a signal: n = 1 + (t - size) // hop, or none."""
+    count = max(0, 1 + (x.shape[1] - size) // hop)
     # Slices of blocks of one hop, side by side, copy faster than a gather.
     per_frame = -(-size // hop)
     total = (count + per_frame - 1) * hop

@@ -1,0 +1,25 @@
+"""Nearest-neighbour upsampling against PyTorch's, exactly."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from research.models import layers
+
+
+@pytest.mark.parametrize("sides", [(6, 10), (5, 9), (5, 10)])
+def test_maps_are_doubled_as_pytorch_does(sides):
+    torch = pytest.importorskip("torch", reason="the reference is PyTorch's")
+    x = np.random.default_rng(0).normal(size=(2, 3, 5, 4)).astype(np.float32)
+    there = torch.nn.functional.interpolate(
+        torch.from_numpy(x).permute(0, 3, 1, 2), size=sides, mode="nearest"
+    )
+    here = layers.upsample(jnp.asarray(x), sides)
+    np.testing.assert_array_equal(here, there.permute(0, 2, 3, 1))
+    if sides == (6, 10):
+        np.testing.assert_array_equal(layers.upsample(jnp.asarray(x)), here)
+
+
+def test_sequences_are_doubled_along_time():
+    x = jnp.arange(6.0).reshape(1, 3, 2)
+    assert layers.upsample(x, (5,))[0, :, 0].tolist() == [0, 0, 2, 2, 4]
