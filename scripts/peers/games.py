@@ -45,7 +45,7 @@ def prepare(item: work.Work, contender: str):
     torch.manual_seed(0)
     random.seed(0)
     image = torch.from_numpy(batch(item)["image"]).permute(0, 3, 1, 2).contiguous()
-    make = _dcgan if item.model == "dcgan" else _stylegan2
+    make = _dcgan if item.model == "dcgan" else _StyleGAN2
     step = make(item, image.float() / 127.5 - 1, contender == "compiled")
 
     def run(steps: int) -> float:
@@ -97,13 +97,22 @@ def _ours(item: work.Work, kernels: str):
     return run
 
 
+def networks(item: work.Work):
+    """Builds PyTorch's generator and discriminator, of the parameters of ours."""
+    from research.models import stylegan2
+    from scripts.peers import game_networks
+
+    if item.model == "dcgan":
+        return game_networks.dcgan()
+    sizes = stylegan2.build(item.variant), item.image[0], item.image[-1]
+    return game_networks.Generator(*sizes), game_networks.Discriminator(*sizes)
+
+
 def _dcgan(item: work.Work, image, compiled: bool):
     """Makes a step of pytorch/examples/dcgan on images (b, c, h, w)."""
     import torch
 
-    from scripts.peers import game_networks
-
-    generator, discriminator = game_networks.dcgan()
+    generator, discriminator = networks(item)
     settings = dict(lr=item.rate, betas=_BETAS)
     by_d = torch.optim.Adam(discriminator.parameters(), **settings)
     by_g = torch.optim.Adam(generator.parameters(), **settings)
@@ -127,75 +136,72 @@ def _dcgan(item: work.Work, image, compiled: bool):
     return step
 
 
-def _stylegan2(item: work.Work, image, compiled: bool):
-    """Makes a step of StyleGAN2 on images (b, c, h, w)."""
-    import torch
-    from torch.nn import functional
+class _StyleGAN2:
+    """The steps of StyleGAN2 on images (b, c, h, w)."""
 
-    from research.models import stylegan2
-    from scripts.peers import game_networks
+    def __init__(self, item: work.Work, image, compiled: bool):
+        import torch
 
-    fields = stylegan2.build(item.variant)
-    sizes = fields, item.image[0], item.image[-1]
-    generator = game_networks.Generator(*sizes)
-    discriminator = game_networks.Discriminator(*sizes)
-    recipe, averaged = config(item, "auto"), copy.deepcopy(generator)
-    make, judge = generator, discriminator
-    if compiled:
-        make, judge = map(torch.compile, (generator, discriminator))
+        self.torch, self.image, self.task = torch, image, config(item, "auto").task
+        self.generator, self.discriminator = networks(item)
+        self.averaged = copy.deepcopy(self.generator)
+        self.decay = config(item, "auto").train.ema_decay
+        self.make, self.judge = self.generator, self.discriminator
+        if compiled:
+            self.make, self.judge = map(torch.compile, (self.make, self.judge))
+        self.by_d = self._adam(self.discriminator, item.rate, self.task.r1_every)
+        self.by_g = self._adam(self.generator, item.rate, self.task.path_every)
+        self.count, self.length = 0, torch.zeros(())
 
-    def adam(net, every):
+    def __call__(self) -> None:
+        torch, softplus = self.torch, self.torch.nn.functional.softplus
+        self.discriminator.requires_grad_(True)
+        with torch.no_grad():
+            fake = self.make(self._latents())
+        loss = softplus(-self.judge(self.image)) + softplus(self.judge(fake))
+        self._move(self.by_d, loss.mean())
+        if self.count % self.task.r1_every == 0:
+            self._move(self.by_d, self._r1())
+        self.discriminator.requires_grad_(False)
+        fake = self.make(self._latents())
+        self._move(self.by_g, softplus(-self.judge(fake)).mean())
+        if self.count % self.task.path_every == 0:
+            self._move(self.by_g, self._path_length())
+        nets = self.averaged.parameters(), self.generator.parameters()
+        with torch.no_grad():
+            for mean, new in zip(*nets, strict=True):
+                mean.lerp_(new, 1 - self.decay)
+        self.count += 1
+
+    def _adam(self, net, rate: float, every: int):
         share = every / (every + 1)  # Appendix B
-        betas = (0.0, 0.99**share)
-        return torch.optim.Adam(net.parameters(), lr=share * item.rate, betas=betas)
+        settings = dict(lr=share * rate, betas=(0.0, 0.99**share))
+        return self.torch.optim.Adam(net.parameters(), **settings)
 
-    by_d = adam(discriminator, recipe.task.r1_every)
-    by_g = adam(generator, recipe.task.path_every)
-    count, length_mean = 0, torch.zeros(())
+    def _latents(self):
+        count = 2 if random.random() < self.generator.mixing else 1
+        shape = len(self.image), self.generator.latent
+        return [self.torch.randn(shape) for _ in range(count)]
 
-    def latents():
-        number = 2 if random.random() < fields.mixing else 1
-        return [torch.randn(len(image), fields.latent) for _ in range(number)]
-
-    def move(optimizer, objective):
+    def _move(self, optimizer, objective) -> None:
         optimizer.zero_grad()
         objective.backward()
         optimizer.step()
 
-    def r1():
-        x = image.clone().requires_grad_()
-        (slope,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
+    def _slope(self, y, x):
+        return self.torch.autograd.grad(y.sum(), x, create_graph=True)[0]
+
+    def _r1(self):
+        x = self.image.clone().requires_grad_()
+        slope = self._slope(self.discriminator(x), x)
         penalty = slope.square().flatten(1).sum(1).mean() / 2
-        return recipe.task.r1 * recipe.task.r1_every * penalty
+        return self.task.r1 * self.task.r1_every * penalty
 
-    def path_length():
-        nonlocal length_mean
-        styles = generator.styles(latents())
-        made = generator.synthesise(styles)
-        y = torch.randn_like(made) / item.image[0]
-        (slope,) = torch.autograd.grad((made * y).sum(), styles, create_graph=True)
-        lengths = slope.square().sum(2).mean(1).sqrt()
-        length_mean = torch.lerp(length_mean, lengths.detach().mean(), 0.01)
-        weight = recipe.task.path_length * recipe.task.path_every
-        return weight * (lengths - length_mean).square().mean()
-
-    def step():
-        nonlocal count
-        discriminator.requires_grad_(True)
-        with torch.no_grad():
-            fake = make(latents())
-        loss = functional.softplus(-judge(image)) + functional.softplus(judge(fake))
-        move(by_d, loss.mean())
-        if count % recipe.task.r1_every == 0:
-            move(by_d, r1())
-        discriminator.requires_grad_(False)
-        move(by_g, functional.softplus(-judge(make(latents()))).mean())
-        if count % recipe.task.path_every == 0:
-            move(by_g, path_length())
-        with torch.no_grad():
-            pairs = zip(averaged.parameters(), generator.parameters(), strict=True)
-            for mean, new in pairs:
-                mean.lerp_(new, 1 - recipe.train.ema_decay)
-        count += 1
-
-    return step
+    def _path_length(self):
+        styles = self.generator.styles(self._latents())
+        made = self.generator.synthesise(styles)
+        y = self.torch.randn_like(made) / made.shape[2]
+        lengths = self._slope(made * y, styles).square().sum(2).mean(1).sqrt()
+        self.length = self.torch.lerp(self.length, lengths.detach().mean(), 0.01)
+        weight = self.task.path_length * self.task.path_every
+        return weight * (lengths - self.length).square().mean()

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from research.models import dcgan
+from research.models import gan
 from research.tasks import adversarial, gradient
 
 SHAPE, RATE = (2, 2, 1), 0.1
@@ -117,7 +117,7 @@ def test_the_generator_may_learn_from_the_last_noise():
 
 
 def test_images_of_the_last_noise_are_made_once():
-    model = dcgan.build("debug")
+    model = gan.build("debug")
     batch = {"image": jnp.zeros((4, 16, 16, 1)), "mask": jnp.ones(4)}
     work = {}
     for noise in ("new", "last"):
@@ -127,23 +127,8 @@ def test_images_of_the_last_noise_are_made_once():
         state = jax.eval_shape(task.init, np.uint32(0), batch)
         compiled = jax.jit(task.train_step).lower(state, batch).compile()
         work[noise] = compiled.cost_analysis()["flops"]
-
-    def make(variables, z):
-        return model.apply(
-            variables,
-            z,
-            (16, 16, 1),
-            train=True,
-            method="generate",
-            mutable=["batch_stats"],
-        )
-
-    z = jnp.zeros((4, 8))
-    variables = jax.eval_shape(
-        lambda: model.init(jax.random.key(0), z, batch["image"], train=False)
-    )
-    made = jax.jit(make).lower(variables, z).compile().cost_analysis()["flops"]
-    assert work["new"] - work["last"] > 0.9 * made
+    # Two products of the generator: 4 images, 8-64-256.
+    assert work["new"] - work["last"] >= 2 * 4 * (8 * 64 + 64 * 256)
 
 
 def test_each_network_has_its_own_optimizer_by_whole_paths():

@@ -13,6 +13,7 @@ from research.models.layers.attention import (
 )
 from research.models.layers.kaldi import fbank
 from research.models.layers.kaldi import samples as fbank_samples
+from research.models.layers.pair import OUTPUTS, Pair, beside, build_pair, check_sides
 from research.models.layers.plain import (
     Dropout,
     Rate,
@@ -40,6 +41,8 @@ __all__ = [
     "Cache",
     "Dropout",
     "Memory",
+    "OUTPUTS",
+    "Pair",
     "Pyramid",
     "Rate",
     "SpecAugment",
@@ -47,8 +50,11 @@ __all__ = [
     "attention",
     "avg_pool",
     "batch_norm",
+    "beside",
     "build",
+    "build_pair",
     "check_choice",
+    "check_sides",
     "conv",
     "conv_transpose",
     "dense",
