@@ -7,7 +7,8 @@ python scripts/train.py --config=configs/stylegan2_ffhq.py --config.data.path=FO
 (FOLDER/<any name>/<image>.png.) Hardware: 8 GPUs; 69 days of one V100 (paper); wall
 time not measured. Expected: Frechet Inception distance 2.84; this project measures no
 Inception features: see configs/sngan_cifar10.py.
-Differences: one decay of Adam's second moment for both networks.
+Differences: one decay of Adam's second moment for both networks; path lengths of the
+whole batch instead of half of it.
 """
 
 from configs import base, stylegan2_images

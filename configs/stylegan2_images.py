@@ -10,7 +10,8 @@ are cropped to squares.) Image sizes are powers of two, 32 to 1024; from 128 on
 above; wall time not measured. What to expect depends on the images.
 python scripts/predict.py --workdir=runs/stylegan2 --samples=64 --truncation=0.7 \
   --picture=samples.png
-Differences: fewer channels; one decay of Adam's second moment for both networks.
+Differences: fewer channels; one decay of Adam's second moment for both networks; path
+lengths of the whole batch instead of half of it.
 """
 
 from configs import base

@@ -164,6 +164,10 @@ def _prepare(name: str, contender: str):
         from scripts.peers import diffusion
 
         return diffusion.prepare(item, contender)
+    if item.task == "adversarial":
+        from scripts.peers import games
+
+        return games.prepare(item, contender)
     if item.window:
         from scripts.peers import language
 

@@ -12,6 +12,7 @@ NETWORKS = sorted(
         name.split("_predict")[0]
         for name, item in work.WORK.items()
         if not (item.pairs or item.window or item.samples or item.model == "unet")
+        and item.task != "adversarial"
     }
 )
 

@@ -104,7 +104,7 @@ class CenterNet(nn.Module):
         for i, width in enumerate(self.decoder, 1):
             y = conv(width, (3, 3), use_bias=False, name=f"up{i}_conv")(y)
             y = nn.relu(norm(name=f"up{i}_norm")(y))
-            y = jnp.repeat(jnp.repeat(y, 2, axis=1), 2, axis=2)
+            y = layers.upsample(y)
             if self.lateral:
                 y = y + conv(width, (1, 1), name=f"lateral{i}")(maps[-1 - i])
 

@@ -15,7 +15,7 @@ Differences from the paper: 4x4 kernels with symmetric padding instead of 5x5 on
 no biases beside norms, as in PyTorch's example (https://github.com/pytorch/examples).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -38,7 +38,6 @@ VARIANTS = {
     "debug": dict(latent=8, channels=(16, 8), output="linear"),
 }
 
-OUTPUTS: dict[str, Callable] = {"tanh": jnp.tanh, "linear": lambda x: x}
 _SLOPE = 0.2
 
 
@@ -93,13 +92,13 @@ class Discriminator(nn.Module):
         return self.dense(1, name="output")(rearrange(x, "b h w c -> b (h w c)"))[:, 0]
 
 
-class DCGAN(nn.Module):
+class DCGAN(layers.Pair):
     """A generator and a discriminator.
 
     Attributes:
       latent: size of z.
       channels: of the generator's maps, the smallest first.
-      output: of the generator, a key of OUTPUTS.
+      output: of the generator, a key of layers.OUTPUTS.
       classes: labels that both are conditioned on; 0: none.
       dtype: of the computation; images and logits are float32 always.
       param_dtype: of the parameters.
@@ -134,18 +133,6 @@ class DCGAN(nn.Module):
             norm,
         )
 
-    def __call__(
-        self,
-        z: Float[Array, "b d"],
-        x: Float[Array, "b h w c"],
-        label: Int[Array, " b"] | None = None,
-        *,
-        train: bool,
-    ) -> tuple[Float[Array, "b h w c"], Float[Array, " b"]]:
-        """Runs both networks: (images of z, logits of x)."""
-        images = self.generate(z, x.shape[1:], label, train=train)
-        return images, self.discriminate(x, label, train=train)
-
     def generate(
         self,
         z: Float[Array, "b d"],
@@ -155,30 +142,15 @@ class DCGAN(nn.Module):
         train: bool,
         truncation: float = 1.0,
     ) -> Float[Array, "b h w c"]:
-        """Makes images.
-
-        Args:
-          z: draws of the prior.
-          shape: of one image.
-          label: of each, where the networks are conditioned.
-          train: norms use and move the batch's statistics.
-          truncation: scale of z, in [0, 1]: less variety, images nearer to the mean's.
+        """Makes images, as `layers.Pair` says.
 
         Raises:
           ValueError: the sides do not divide by 2 to the number of `channels`.
         """
-        scale = 2 ** len(self.channels)
-        if shape[0] % scale or shape[1] % scale:
-            raise ValueError(
-                f"images of dcgan with {len(self.channels)} channels need sides that "
-                f"{scale} divides, got {shape[0]}x{shape[1]}; resize or pad them, or "
-                "change model.channels"
-            )
-        z = truncation * z
-        if self.classes:
-            z = jnp.concatenate([z, jax.nn.one_hot(label, self.classes)], axis=-1)
+        layers.check_sides("dcgan", self.channels, shape, 2 ** len(self.channels))
+        z = layers.beside(truncation * z, label, self.classes)
         y = self.generator(z, shape, train).astype(jnp.float32)
-        return OUTPUTS[self.output](y)
+        return layers.OUTPUTS[self.output](y)
 
     def discriminate(
         self,
@@ -187,11 +159,8 @@ class DCGAN(nn.Module):
         *,
         train: bool,
     ) -> Float[Array, " b"]:
-        """Returns a logit per image: high where it seems to be data."""
-        if self.classes:
-            maps = jax.nn.one_hot(label, self.classes)[:, None, None]
-            maps = jnp.broadcast_to(maps, (*x.shape[:3], self.classes))
-            x = jnp.concatenate([x, maps], axis=-1)
+        """Returns a logit per image."""
+        x = layers.beside(x, label, self.classes)
         return self.discriminator(x, train).astype(jnp.float32)
 
 
@@ -205,6 +174,4 @@ def build(variant: str, **overrides: Any) -> DCGAN:
     Raises:
       ValueError: the variant, a field or the output is unknown.
     """
-    model = layers.build(DCGAN, VARIANTS, variant, overrides)
-    layers.check_choice("output", model.output, OUTPUTS)
-    return model
+    return layers.build_pair(DCGAN, VARIANTS, variant, overrides)

@@ -12,7 +12,7 @@ Differences from the paper: outputs start at 0.5 instead of the pixels' means.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -32,12 +32,6 @@ VARIANTS = {
         dropout=0.5,
     ),
     "debug": dict(latent=8, hidden=(64,), units=(32,), output="linear"),
-}
-
-OUTPUTS: dict[str, Callable] = {
-    "sigmoid": jax.nn.sigmoid,
-    "tanh": jnp.tanh,
-    "linear": lambda x: x,
 }
 
 
@@ -90,7 +84,7 @@ class Discriminator(nn.Module):
         return self.dense(1, kernel_init=_around(0.005), name="y")(x)[..., 0]
 
 
-class GAN(nn.Module):
+class GAN(layers.Pair):
     """A generator and a discriminator.
 
     Attributes:
@@ -100,7 +94,7 @@ class GAN(nn.Module):
       pieces: of each of these units.
       input_dropout: share of an image's numbers that the discriminator does not see.
       dropout: share of each of its hidden layers' units.
-      output: of the generator, a key of OUTPUTS.
+      output: of the generator, a key of layers.OUTPUTS.
       classes: labels that both are conditioned on; 0: none.
       dtype: of the computation; images and logits are float32 always.
       param_dtype: of the parameters.
@@ -128,18 +122,6 @@ class GAN(nn.Module):
             self.units, self.pieces, self.input_dropout, self.dropout, dense
         )
 
-    def __call__(
-        self,
-        z: Float[Array, "b d"],
-        x: Float[Array, "b h w c"],
-        label: Int[Array, " b"] | None = None,
-        *,
-        train: bool,
-    ) -> tuple[Float[Array, "b h w c"], Float[Array, " b"]]:
-        """Runs both networks: (images of z, logits of x)."""
-        images = self.generate(z, x.shape[1:], label, train=train)
-        return images, self.discriminate(x, label, train=train)
-
     def generate(
         self,
         z: Float[Array, "b d"],
@@ -149,18 +131,10 @@ class GAN(nn.Module):
         train: bool,
         truncation: float = 1.0,
     ) -> Float[Array, "b h w c"]:
-        """Makes images.
-
-        Args:
-          z: draws of the prior.
-          shape: of one image.
-          label: of each, where the networks are conditioned.
-          train: not used.
-          truncation: scale of z, in [0, 1]: less variety, images nearer to the mean's.
-        """
-        z = self._beside(truncation * z, label)
+        """Makes images, as `layers.Pair` says; `train` changes nothing."""
+        z = layers.beside(truncation * z, label, self.classes)
         y = self.generator(z, math.prod(shape)).astype(jnp.float32)
-        return OUTPUTS[self.output](y).reshape(-1, *shape)
+        return layers.OUTPUTS[self.output](y).reshape(-1, *shape)
 
     def discriminate(
         self,
@@ -169,14 +143,9 @@ class GAN(nn.Module):
         *,
         train: bool,
     ) -> Float[Array, " b"]:
-        """Returns a logit per image: high where it seems to be data."""
-        x = self._beside(x.reshape(len(x), -1), label)
+        """Returns a logit per image."""
+        x = layers.beside(x.reshape(len(x), -1), label, self.classes)
         return self.discriminator(x, train).astype(jnp.float32)
-
-    def _beside(self, x, label):
-        if not self.classes:
-            return x
-        return jnp.concatenate([x, jax.nn.one_hot(label, self.classes)], axis=-1)
 
 
 def _around(limit: float):
@@ -194,6 +163,4 @@ def build(variant: str, **overrides: Any) -> GAN:
     Raises:
       ValueError: the variant, a field or the output is unknown.
     """
-    model = layers.build(GAN, VARIANTS, variant, overrides)
-    layers.check_choice("output", model.output, OUTPUTS)
-    return model
+    return layers.build_pair(GAN, VARIANTS, variant, overrides)

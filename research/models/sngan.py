@@ -41,7 +41,6 @@ VARIANTS = {
     ),
 }
 
-OUTPUTS: dict[str, Callable] = {"tanh": jnp.tanh, "linear": lambda x: x}
 POOLS: dict[str, Callable] = {"sum": jnp.sum, "mean": jnp.mean}
 _HALVINGS = 2  # of the critic's first blocks
 
@@ -82,18 +81,18 @@ class Grow(nn.Module):
 
     features: int
     conv: Any
+    double: Any
     norm: Any
 
     @nn.compact
     def __call__(self, x, label, train: bool):
         y = nn.relu(self.norm(name="norm1")(x, label, train))
-        y = self.conv(self.features, (3, 3), kernel_init=_RESIDUAL, name="conv1")(
-            _doubled(y)
-        )
+        y = self.double(self.features, (3, 3), kernel_init=_RESIDUAL, name="conv1")(y)
         y = nn.relu(self.norm(name="norm2")(y, label, train))
         y = self.conv(self.features, (3, 3), kernel_init=_RESIDUAL, name="conv2")(y)
         # A 1x1 convolution commutes with doubling, and is cheaper before it.
-        return y + _doubled(self.conv(self.features, (1, 1), name="shortcut")(x))
+        x = self.conv(self.features, (1, 1), name="shortcut")(x)
+        return y + layers.upsample(x)
 
 
 class Generator(nn.Module):
@@ -101,12 +100,14 @@ class Generator(nn.Module):
 
     Attributes:
       channels: of each block.
-      dense, conv, norm: layers with their shared fields bound.
+      dense, conv, double, norm: layers with their shared fields bound; `double` is a
+        convolution of a map that is upsampled first.
     """
 
     channels: Sequence[int]
     dense: Any
     conv: Any
+    double: Any
     norm: Any
 
     @nn.compact
@@ -116,7 +117,8 @@ class Generator(nn.Module):
         x = self.dense(rows * columns * self.channels[0], name="project")(z)
         x = x.reshape(-1, rows, columns, self.channels[0])
         for i, width in enumerate(self.channels):
-            x = Grow(width, self.conv, self.norm, name=f"block_{i}")(x, label, train)
+            block = Grow(width, self.conv, self.double, self.norm, name=f"block_{i}")
+            x = block(x, label, train)
         x = nn.relu(self.norm(name="norm")(x, label, train))
         return self.conv(shape[-1], (3, 3), name="output")(x)
 
@@ -163,8 +165,7 @@ class Discriminator(nn.Module):
       classes: labels of the projection; 0: none.
       spectral: divide weights by their largest singular value.
       pool: a key of POOLS, of the last map.
-      dense, conv: layers with their shared fields bound.
-      param_dtype: of the parameters.
+      dense, conv, embed: layers with their shared fields bound.
     """
 
     channels: Sequence[int]
@@ -173,7 +174,7 @@ class Discriminator(nn.Module):
     pool: str
     dense: Any
     conv: Any
-    param_dtype: Any
+    embed: Any
 
     @nn.compact
     def __call__(self, x, label, train: bool):
@@ -187,12 +188,12 @@ class Discriminator(nn.Module):
         logit = _normalised(head, self.spectral, train)(features)[:, 0]
         if not self.classes:
             return logit
-        shape = (self.classes, features.shape[-1])
-        embedding = self.param("embedding", _XAVIER, shape, self.param_dtype)
-        return logit + (embedding[label].astype(features.dtype) * features).sum(-1)
+        embed = self.embed(self.classes, features.shape[-1], name="embedding")
+        code = _normalised(embed, self.spectral, train)(label)
+        return logit + (code * features).sum(-1)
 
 
-class SNGAN(nn.Module):
+class SNGAN(layers.Pair):
     """A residual generator and critic.
 
     Attributes:
@@ -201,7 +202,7 @@ class SNGAN(nn.Module):
       critic: of each of the critic's, of which the first two halve them.
       spectral: divide the critic's weights by their largest singular value.
       pool: of the critic's last map, a key of POOLS.
-      output: of the generator, a key of OUTPUTS.
+      output: of the generator, a key of layers.OUTPUTS.
       classes: labels that both are conditioned on; 0: none.
       dtype: of the computation; images and logits are float32 always.
       param_dtype: of the parameters.
@@ -223,29 +224,18 @@ class SNGAN(nn.Module):
         shared = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         drawn = dict(kernel_init=_XAVIER, **shared)
         dense = layers.dense(self.kernels, **drawn)
-        conv = layers.conv(self.kernels, padding="SAME", **drawn)
+        conv = layers.conv(self.kernels, **drawn)
+        double = layers.resize_conv(self.kernels, **drawn)
         batch = layers.batch_norm(self.kernels, momentum=0.9, epsilon=1e-5, **shared)
 
         def norm(name):
             return Norm(self.classes, batch, self.param_dtype, name=name)
 
-        self.generator = Generator(self.channels, dense, conv, norm)
+        self.generator = Generator(self.channels, dense, conv, double, norm)
+        embed = layers.embed(self.kernels, embedding_init=_XAVIER, **shared)
         self.discriminator = Discriminator(
-            *(self.critic, self.classes, self.spectral, self.pool, dense, conv),
-            self.param_dtype,
+            *(self.critic, self.classes, self.spectral, self.pool, dense, conv, embed)
         )
-
-    def __call__(
-        self,
-        z: Float[Array, "b d"],
-        x: Float[Array, "b h w c"],
-        label: Int[Array, " b"] | None = None,
-        *,
-        train: bool,
-    ) -> tuple[Float[Array, "b h w c"], Float[Array, " b"]]:
-        """Runs both networks: (images of z, logits of x)."""
-        images = self.generate(z, x.shape[1:], label, train=train)
-        return images, self.discriminate(x, label, train=train)
 
     def generate(
         self,
@@ -256,20 +246,15 @@ class SNGAN(nn.Module):
         train: bool,
         truncation: float = 1.0,
     ) -> Float[Array, "b h w c"]:
-        """Makes images; the arguments are those of `dcgan`.
+        """Makes images, as `layers.Pair` says.
 
         Raises:
           ValueError: the sides do not divide by 2 to the number of `channels`.
         """
         scale = math.lcm(2 ** len(self.channels), 2**_HALVINGS)
-        if shape[0] % scale or shape[1] % scale:
-            raise ValueError(
-                f"images of sngan with {len(self.channels)} channels need sides that "
-                f"{scale} divides, got {shape[0]}x{shape[1]}; resize or pad them, or "
-                "change model.channels"
-            )
+        layers.check_sides("sngan", self.channels, shape, scale)
         y = self.generator(truncation * z, shape, label, train)
-        return OUTPUTS[self.output](y.astype(jnp.float32))
+        return layers.OUTPUTS[self.output](y.astype(jnp.float32))
 
     def discriminate(
         self,
@@ -278,7 +263,7 @@ class SNGAN(nn.Module):
         *,
         train: bool,
     ) -> Float[Array, " b"]:
-        """Returns a logit per image: high where it seems to be data."""
+        """Returns a logit per image."""
         return self.discriminator(x, label, train).astype(jnp.float32)
 
 
@@ -293,10 +278,6 @@ def _normalised(layer: nn.Module, spectral: bool, train: bool) -> Callable:
     return lambda x: wrapped(x, update_stats=train)
 
 
-def _doubled(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
-    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
-
-
 def _halved(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
     b, h, w, c = x.shape
     return x.reshape(b, h // 2, 2, w // 2, 2, c).mean((2, 4))
@@ -308,7 +289,6 @@ def build(variant: str, **overrides: Any) -> SNGAN:
     Raises:
       ValueError: the variant, a field, the output or the pooling is unknown.
     """
-    model = layers.build(SNGAN, VARIANTS, variant, overrides)
-    layers.check_choice("output", model.output, OUTPUTS)
+    model = layers.build_pair(SNGAN, VARIANTS, variant, overrides)
     layers.check_choice("pool", model.pool, POOLS)
     return model

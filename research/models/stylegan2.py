@@ -154,7 +154,7 @@ class Discriminator(nn.Module):
         return (mapped * _normalised(code)).sum(-1) / math.sqrt(self.latent)
 
 
-class StyleGAN2(nn.Module):
+class StyleGAN2(layers.Pair):
     """A generator by styles and a residual discriminator.
 
     Attributes:
@@ -204,18 +204,6 @@ class StyleGAN2(nn.Module):
             channels, self.latent, self.classes, linear, conv
         )
 
-    def __call__(
-        self,
-        z: Float[Array, "b d"],
-        x: Float[Array, "b h w c"],
-        label: Int[Array, " b"] | None = None,
-        *,
-        train: bool,
-    ) -> tuple[Float[Array, "b h w c"], Float[Array, " b"]]:
-        """Runs both networks: (images of z, logits of x)."""
-        images = self.generate(z, x.shape[1:], label, train=train)
-        return images, self.discriminate(x, label, train=train)
-
     def generate(
         self,
         z: Float[Array, "b d"],
@@ -225,14 +213,10 @@ class StyleGAN2(nn.Module):
         train: bool,
         truncation: float = 1.0,
     ) -> Float[Array, "b h w c"]:
-        """Makes images.
+        """Makes images, as `layers.Pair` says, of z that is normal.
 
-        Args:
-          z: draws of the normal prior.
-          shape: of one image.
-          label: of each, where the networks are conditioned.
-          train: styles are mixed, if there is the rng "mixing".
-          truncation: psi, how far w is from its mean: less variety, better images.
+        In training styles are mixed, if there is the rng "mixing". Truncation is psi,
+        how far w is from its mean.
 
         Raises:
           ValueError: the images are not square, or no power of two.
@@ -299,7 +283,7 @@ class StyleGAN2(nn.Module):
         *,
         train: bool,
     ) -> Float[Array, " b"]:
-        """Returns a logit per image: high where it seems to be data."""
+        """Returns a logit per image."""
         check(x.shape[1:])
         return self.discriminator(x, label).astype(jnp.float32)
 

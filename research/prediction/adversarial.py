@@ -21,9 +21,9 @@ from research.data import preprocess
 from research.reports import progress, strips
 from research.training import run as runs
 
-_COLUMNS, _ROWS = 16, 6  # of a picture; rows of an interpolation
+_STAGES, _ROWS = 16, 6  # images of an interpolation, and interpolations
 _TABLE = 8  # rows and columns of mixed styles
-_CHUNK = 250  # images made at once
+_CHUNK, _PIXELS = 250, 2**22  # images made at once, and pixels of them, at most
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,16 +83,17 @@ def _images(opened, count, seed, truncation=1.0, label=None) -> Iterator[np.ndar
     """Yields images as the network makes them."""
     task, shape = opened.programs.experiment.task, _shape(opened)
     key = jax.random.key(seed)
+    size = max(1, min(count, _CHUNK, _PIXELS // (shape[0] * shape[1])))
 
     @jax.jit
     def make(state, start):
-        number = start + jnp.arange(_CHUNK)
+        number = start + jnp.arange(size)
         chosen = number % max(1, task.model.classes) if label is None else label
-        chosen = jnp.broadcast_to(chosen, (_CHUNK,))
-        z = task.game.noise(key, _CHUNK, start)
+        chosen = jnp.broadcast_to(chosen, (size,))
+        z = task.game.noise(key, size, start)
         return task.generate(state, z, shape, chosen, truncation)
 
-    for start in range(0, count, _CHUNK):
+    for start in range(0, count, size):
         yield np.asarray(make(opened.state, start))[: count - start]
 
 
@@ -115,8 +116,7 @@ def _made(opened: runs.Run, options) -> Iterator[dict]:
         np.savez(options.to, sample=made)
     if options.picture:
         pixels = strips.to_pixels(made, data.mean, data.std)
-        rows = [("", pixels[k : k + _COLUMNS]) for k in range(0, len(made), _COLUMNS)]
-        strips.write(pathlib.Path(options.picture), rows)
+        strips.write(pathlib.Path(options.picture), strips.grid(pixels))
     if options.interpolation:
         rows = [("", row) for row in _walks(opened, options)]
         strips.write(pathlib.Path(options.interpolation), rows)
@@ -133,12 +133,12 @@ def _walks(opened: runs.Run, options) -> Iterator[np.ndarray]:
     task, shape = opened.programs.experiment.task, _shape(opened)
     data = opened.programs.experiment.config.data
     ends = np.asarray(task.game.noise(jax.random.key(options.seed), 2 * _ROWS))
-    label = np.zeros(_COLUMNS, np.int32) + (options.label or 0)
+    label = np.zeros(_STAGES, np.int32) + (options.label or 0)
     make = jax.jit(
         lambda state, z: task.generate(state, z, shape, label, options.truncation)
     )
     for a, b in zip(ends[::2], ends[1::2], strict=True):
-        z = arc(a, b, np.linspace(0, 1, _COLUMNS))
+        z = arc(a, b, np.linspace(0, 1, _STAGES))
         yield strips.to_pixels(np.asarray(make(opened.state, z)), data.mean, data.std)
 
 

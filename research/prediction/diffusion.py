@@ -23,7 +23,6 @@ from research.reports import strips
 from research.tasks import drawing, samplers
 from research.training import run as runs
 
-_COLUMNS = 16
 _HOW = ("steps", "sampler", "eta", "guidance")
 
 
@@ -219,7 +218,7 @@ def _rows(opened: runs.Run, options, how) -> Iterator[dict]:
         found = images(opened, count, **fields, way=options.strip)
         rows = _grid(found, options.strip)
         if start is not None:
-            shown = np.asarray(start.given)[:_COLUMNS]
+            shown = np.asarray(start.given)[: strips.COLUMNS]
             data = opened.programs.experiment.config.data
             rows = [("given", strips.to_pixels(shown, data.mean, data.std)), *rows]
     if options.picture:
@@ -238,15 +237,16 @@ def _rows(opened: runs.Run, options, how) -> Iterator[dict]:
 
 def _grid(found, strip: bool) -> list[tuple[str, np.ndarray]]:
     if strip:
-        shown = np.linspace(0, found["way"].shape[1] - 1, _COLUMNS - 1).astype(int)
+        shown = np.linspace(0, found["way"].shape[1] - 1, strips.COLUMNS - 1).astype(
+            int
+        )
         return [
             (f"sample {n}", np.concatenate([way[np.unique(shown)], image[None]]))
             for n, (way, image) in enumerate(
                 zip(found["way"], found["image"], strict=True)
             )
         ]
-    images = found["image"]
-    return [("", images[k : k + _COLUMNS]) for k in range(0, len(images), _COLUMNS)]
+    return strips.grid(found["image"])
 
 
 def _over_training(opened: runs.Run, count: int, fields) -> list:

@@ -16,8 +16,6 @@ from research.prediction import reconstruction
 from research.reports import strips
 from research.training import run as runs
 
-_COLUMNS = 16
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of variational autoencoders."""
@@ -73,7 +71,6 @@ def _drawn(opened: runs.Run, options) -> Iterator[dict]:
                 "--picture draws images, which this run has none of; leave it out"
             )
         pixels = strips.to_pixels(made, config.data.mean, config.data.std)
-        rows = [("", pixels[k : k + _COLUMNS]) for k in range(0, len(made), _COLUMNS)]
-        strips.write(pathlib.Path(options.picture), rows)
+        strips.write(pathlib.Path(options.picture), strips.grid(pixels))
     for number, code in enumerate(z):
         yield {"sample": number, "code": code.tolist()}

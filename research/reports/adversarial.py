@@ -15,7 +15,7 @@ from research.reports import evaluations, page, quality, reconstruction, strips
 from research.tasks import health
 from research.training import snapshots, tracking, workdir
 
-_COLUMNS, _ROWS, _MOMENTS = 16, 4, 10
+_ROWS, _MOMENTS = 4, 10  # of images; evaluations shown
 
 
 def write(
@@ -45,23 +45,16 @@ def write(
       `<split>/<what>` -> PNG file.
     """
     values = evaluations.record(
-        split,
-        metrics=metrics,
-        examples=len(examples),
-        step=step,
-        checkpoint=checkpoint,
+        split, metrics=metrics, examples=len(examples), step=step, checkpoint=checkpoint
     )
     evaluations.write(folder, values)
     config = workdir.read_json(folder / "config.json")
     data = config["data"]
     made = strips.to_pixels(predictions["sample"], data["mean"], data["std"])
     name = config["task"].get("input", "image")
-    count = min(len(examples), _COLUMNS)
+    count = min(len(examples), strips.COLUMNS)
     real = examples.gather(np.arange(count))[name]
-    rows = [
-        ("made" if k == 0 else "", made[k : k + _COLUMNS])
-        for k in range(0, min(len(made), _COLUMNS * _ROWS), _COLUMNS)
-    ]
+    rows = strips.grid(made, "made")[:_ROWS]
     file = folder / "samples" / f"{split}_made.png"
     strips.write(file, [*rows, ("real", real)])
     return {f"{split}/made": file}
@@ -97,6 +90,7 @@ def _progress(folder: pathlib.Path) -> str:
     places = np.linspace(0, len(steps) - 1, min(len(steps), _MOMENTS)).round()
     chosen = [steps[int(k)] for k in places]
     file = folder / "samples" / "progress.png"
-    strips.write(file, [(f"step {s:,}", kept[s]["sample"][:_COLUMNS]) for s in chosen])
+    count = strips.COLUMNS
+    strips.write(file, [(f"step {s:,}", kept[s]["sample"][:count]) for s in chosen])
     title = "The same noise over training"
     return page.section(title, reconstruction.strip(folder, "progress", title))

@@ -13,7 +13,6 @@ from research.data import source
 from research.reports import evaluations, page, quality, reconstruction, strips
 from research.training import workdir
 
-_COLUMNS = 16
 _WALKS, _DENOISED = 6, 4  # examples
 _PICTURES = (
     ("samples", "Samples"),
@@ -49,11 +48,7 @@ def write(
       `<split>/<what>` -> PNG file.
     """
     values = evaluations.record(
-        split,
-        metrics=metrics,
-        examples=len(examples),
-        step=step,
-        checkpoint=checkpoint,
+        split, metrics=metrics, examples=len(examples), step=step, checkpoint=checkpoint
     )
     evaluations.write(folder, values)
     data = workdir.read_json(folder / "config.json")["data"]
@@ -73,7 +68,6 @@ def _rows(predictions, mean, std) -> dict[str, list[tuple[str, np.ndarray]]]:
         strips.to_pixels(predictions[name], mean, std)
         for name in ("sample", "walk", "noisy", "denoised")
     )
-    samples = [("", made[k : k + _COLUMNS]) for k in range(0, len(made), _COLUMNS)]
     walks = [
         (f"sample {n + 1}", np.concatenate([stages, image[None]]))
         for n, (stages, image) in enumerate(zip(walk, made, strict=True))
@@ -83,7 +77,7 @@ def _rows(predictions, mean, std) -> dict[str, list[tuple[str, np.ndarray]]]:
         for n in range(min(_DENOISED, len(noisy)))
         for title, array in (("with noise", noisy), ("estimate", found))
     ]
-    return {"samples": samples, "walks": walks[:_WALKS], "denoised": pairs}
+    return {"samples": strips.grid(made), "walks": walks[:_WALKS], "denoised": pairs}
 
 
 def section(folder: pathlib.Path) -> str:

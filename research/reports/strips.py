@@ -10,11 +10,18 @@ from research.data import preprocess
 from research.reports import pictures
 
 _CELL, _GAP, _MARGIN = 56, 4, 168  # pixels: picture, space, room for the names
+COLUMNS = 16  # of a grid
 
 
 def to_pixels(x: np.ndarray, mean, std) -> np.ndarray:
     """Turns what a model reads or writes into pictures, see preprocess.to_pixels."""
     return np.asarray(preprocess.to_pixels(x, mean, std))
+
+
+def grid(images: np.ndarray, name: str = "") -> list[tuple[str, np.ndarray]]:
+    """Cuts pictures (n, h, w, c) into rows for `write`, the first of them named."""
+    starts = range(0, len(images), COLUMNS)
+    return [("" if k else name, images[k : k + COLUMNS]) for k in starts]
 
 
 def write(file: pathlib.Path, rows: Sequence[tuple[str, np.ndarray]]) -> None:

@@ -15,7 +15,7 @@ from research.reports import evaluations, page, pictures, reconstruction, strips
 from research.tasks import variational
 from research.training import workdir
 
-_COLUMNS, _SAMPLE_ROWS = 16, 4
+_SAMPLE_ROWS = 4
 _LATENTS = 10  # that are walked along
 
 
@@ -65,12 +65,9 @@ def _drawn(folder, split: str, spec, predictions) -> dict[str, pathlib.Path]:
     if not pictures.are_images(form.shape, form.dtype):
         return {}
     scale = config["data"]["mean"], config["data"]["std"]
-    count = _COLUMNS * _SAMPLE_ROWS
+    count = strips.COLUMNS * _SAMPLE_ROWS
     drawn = strips.to_pixels(predictions["sample"][:count], *scale)
-    rows = [
-        ("from the prior" if k == 0 else "", drawn[k : k + _COLUMNS])
-        for k in range(0, len(drawn), _COLUMNS)
-    ]
+    rows = strips.grid(drawn, "from the prior")
     file = folder / "samples" / f"{split}_prior.png"
     strips.write(file, rows)
     size, walk = predictions["code"][0].size, variational.WALK

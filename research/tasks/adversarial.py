@@ -4,29 +4,29 @@ A step cuts the batch into `discriminator_steps` parts, updates the discriminato
 each of them, and then the generator once, with new noise and the last part's labels
 (Algorithm 1 of Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661). What both
 minimise is in `adversaries.py`, what keeps them stable in `penalties.py`. Penalties
-with an interval are computed every so many steps, and weigh as much more (Karras et
-al. 2020, https://arxiv.org/abs/1912.04958, section 3.1). Noise on what the
-discriminator sees fades in a line (Sonderby et al. 2017,
-https://arxiv.org/abs/1610.04490).
+with an interval are updates of their own in every so many steps, and weigh as much more
+(lazy regularization, Karras et al. 2020, https://arxiv.org/abs/1912.04958, section 3.1
+and appendix B). Noise on what the discriminator sees fades in a line (Sonderby et al.
+2017, https://arxiv.org/abs/1610.04490).
 
 Batch: image (b, h, w, c) float32; mask (b,) float32, 0 for padding; label (b,) int32
-where the model has `classes`. Metrics: loss of the discriminator, generator_loss,
-penalty; accuracy, the share of pairs whose real image gets the higher logit; diversity,
-the squared distance of two made images over that of two real ones; healthy_step, the
-step while `warnings` has nothing to say and -1 otherwise, so that the checkpoint with
-the largest is the last good one.
+where the model has `classes`. Metrics: loss of the discriminator, generator_loss, and
+penalties by their names; accuracy, the share of pairs whose real image gets the higher
+logit; diversity, the squared distance of two made images over that of two real ones;
+healthy_step, the step while `warnings` has nothing to say and -1 otherwise, so that the
+checkpoint with the largest is the last good one.
 """
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 
-from research.tasks import adversaries, averaging, gradient, health
+from research.tasks import adversaries, averaging, gradient, health, turns
 from research.tasks.game import PRIORS, Game
 from research.tasks.penalties import Stability
 from research.tasks.task import Task
@@ -36,6 +36,7 @@ SHOWN = 64  # images of fixed noise that are watched
 # Folded into the seed for the noise of evaluations: those of no training step.
 _EVALUATION = 0x7FFF_FFFF
 _PARTS = ("generator", "discriminator")
+_NOISES = ("new", "last")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Adversarial(Task):
     tx: optax.GradientTransformation
     options: gradient.Options
     discriminator_steps: int
+    generator_noise: str
     ema_rampup: float
     predicted = SHOWN
 
@@ -78,53 +80,47 @@ class Adversarial(Task):
 
     def train_step(self, state: TrainState, batch):
         """Makes one update of the generator; returns (state, metrics)."""
-        count, rng = self.discriminator_steps, state.rng()
+        count, game = self.discriminator_steps, self.game
         used = {self.input: batch[self.input], "mask": batch["mask"]}
         if self.model.classes:
             used["label"] = self._label(batch)
-        parts = gradient.split(used, count)
-
-        def update(carry, at):
-            params, opt_state, model_state = carry
-            part, number = at
-            loss = functools.partial(
-                self.game.discriminator_loss, state.step, state.params["generator"]
-            )
-            grads, metrics, model_state = gradient.make_gradient(loss, self.options)(
-                params, model_state, part, jax.random.fold_in(rng, number)
-            )
-            params, opt_state = self._applied(state.step, grads, opt_state, params)
-            metrics |= self._norm(state, "discriminator", grads)
-            return (params, opt_state, model_state), metrics
-
-        mine = {"discriminator": state.params["discriminator"]}
-        start = mine, state.opt_state["discriminator"], state.model_state
-        (critic, critic_opt, model_state), metrics = gradient.repeated(
-            update, start, parts, count
+        batches = gradient.split(used, count)
+        last = jax.tree.map(lambda x: x[-1], batches)
+        maker, judge = (
+            turns.Player(part, self.tx, self.options, state) for part in _PARTS
         )
 
-        loss = functools.partial(
-            self.game.generator_loss, state.step, critic["discriminator"]
+        loss = partial(game.discriminator_loss, state.step, state.params["generator"])
+        critic, metrics = gradient.repeated(
+            lambda standing, at: judge.move(loss, standing, *at),
+            judge.start(state.model_state),
+            batches,
+            count,
         )
-        mine = {"generator": state.params["generator"]}
-        last = jax.tree.map(lambda x: x[-1], parts)
-        grads, more, model_state = gradient.make_gradient(loss, self.options)(
-            mine, model_state, last, jax.random.fold_in(rng, count)
-        )
-        made, made_opt = self._applied(
-            state.step, grads, state.opt_state["generator"], mine
-        )
-        metrics |= more | self._norm(state, "generator", grads)
-        params = {**made, **critic}
-        metrics |= self._norm(state, "param", params, name="norm/param")
-        metrics.pop("objective")
-        averaged = self._averaged(state, params)
+        if game.stability.r1_apart:
+            every, loss = game.stability.r1_every, partial(game.r1_loss, state.step)
+            critic, more = judge.move_every(every, loss, critic, last, count + 1)
+            metrics |= more
+
+        rival = critic.params["discriminator"]
+        loss = partial(game.generator_loss, state.step, rival)
+        number = count - 1 if self.generator_noise == "last" else count
+        made, more = maker.move(loss, maker.start(critic.model_state), last, number)
+        metrics |= more
+        if game.stability.path_length:
+            every, loss = game.stability.path_every, game.path_loss
+            made, more = maker.move_every(every, loss, made, last, count + 2)
+            metrics |= more
+
+        params = {**made.params, **critic.params}
+        metrics |= maker.norm("norm/param", params)
+        opt_state = dict(zip(_PARTS, (made.opt_state, critic.opt_state), strict=True))
         return state.replace(
             step=state.step + 1,
             params=params,
-            model_state=model_state,
-            opt_state={"generator": made_opt, "discriminator": critic_opt},
-            ema_params=averaged,
+            model_state=made.model_state,
+            opt_state=opt_state,
+            ema_params=self._averaged(state, params),
         ), metrics
 
     def eval_step(self, state: TrainState, batch) -> gradient.Metrics:
@@ -178,25 +174,6 @@ class Adversarial(Task):
         """Says in words what is wrong with the game, by metrics of an evaluation."""
         return health.warnings(metrics)
 
-    def _applied(self, step, grads, opt_state, params):
-        """Moves one network: (params, its optimizer's state)."""
-
-        def is_clock(leaf):
-            return isinstance(leaf, optax.ScaleByScheduleState)
-
-        # Schedules count steps of the run, however often a step updates this network.
-        opt_state = jax.tree.map(
-            lambda leaf: leaf._replace(count=step) if is_clock(leaf) else leaf,
-            opt_state,
-            is_leaf=is_clock,
-        )
-        updates, opt_state = self.tx.update(grads, opt_state, params)
-        return optax.apply_updates(params, updates), opt_state
-
-    def _norm(self, state, what: str, tree, name: str = "") -> gradient.Metrics:
-        name = name or f"norm/grad_{what}"
-        return gradient.norms(state.step + 1, self.options.norms_every, {name: tree})
-
     def _averaged(self, state: TrainState, params):
         """Moves the generator's average; the discriminator stays as it is."""
         if state.ema_params is None:
@@ -221,6 +198,7 @@ def build(
     *,
     loss: str = "non_saturating",
     discriminator_steps: int = 1,
+    generator_noise: str = "new",
     prior: str = "normal",
     ema_rampup: float = 0.0,
     r1: float = 0.0,
@@ -243,6 +221,8 @@ def build(
       loss: a key of adversaries.LOSSES.
       discriminator_steps: its updates per update of the generator; must divide the
         batch.
+      generator_noise: that the generator learns from: "new", or "last", that of the
+        discriminator's last update, whose images need not be made again.
       prior: of z, "normal" or "uniform" in [-1, 1].
       ema_rampup: the average's half-life is at most this share of the steps made; 0:
         as averaging.py has it.
@@ -253,14 +233,16 @@ def build(
     Raises:
       ValueError: a choice is unknown, or a number out of range.
     """
-    _check(loss, prior, discriminator_steps, ema_rampup)
+    _check(loss, prior, generator_noise, discriminator_steps, ema_rampup)
     stability = Stability(
         *(r1, r1_every, gradient_penalty, path_length, path_every),
         *(instance_noise, noise_steps),
     )
     stability.check(hasattr(model, "synthesise"))
     game = Game(model, loss, prior, stability, input)
-    return Adversarial(game, tx, options, discriminator_steps, ema_rampup)
+    return Adversarial(
+        game, tx, options, discriminator_steps, generator_noise, ema_rampup
+    )
 
 
 def _check_parts(size: int, parts: int) -> None:
@@ -271,10 +253,11 @@ def _check_parts(size: int, parts: int) -> None:
         )
 
 
-def _check(loss, prior, discriminator_steps, ema_rampup) -> None:
+def _check(loss, prior, generator_noise, discriminator_steps, ema_rampup) -> None:
     for field, value, legal in (
         ("loss", loss, tuple(adversaries.LOSSES)),
         ("prior", prior, PRIORS),
+        ("generator_noise", generator_noise, _NOISES),
     ):
         if value not in legal:
             raise ValueError(

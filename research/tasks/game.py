@@ -9,6 +9,10 @@ import jax.numpy as jnp
 from research.tasks import adversaries, health, penalties
 
 PRIORS = ("normal", "uniform")
+_DRAWS = (
+    *("z", "generate", "real", "made", "slope", "between", "real_noise"),
+    *("made_noise", "fooling", "fooling_noise"),
+)
 
 
 @dataclass(frozen=True)
@@ -61,73 +65,88 @@ class Game:
           (metrics with the objective; model state)
         """
         x, label, mask = batch[self.input], batch.get("label"), batch["mask"]
-        keys = dict(zip("zgrfp", jax.random.split(rng, 5), strict=True))
-        z, made_by = self.noise(keys["z"], len(x)), {"generator": generator}
-        made, _ = self.run(
-            "generate", made_by, model_state, z, x.shape[1:], label, key=keys["g"]
-        )
+        keys, held = named(rng), self.stability
+        made, _ = self._made({"generator": generator}, model_state, batch, keys)
         made = jax.lax.stop_gradient(made)
-        x, made = (self._blur(step, keys[k], y) for k, y in (("r", x), ("f", made)))
+        x = self._blur(step, keys["real_noise"], x)
+        made = self._blur(step, keys["made_noise"], made)
 
         def judge(y, model_state, key):
+            key = keys[key]
             return self.run("discriminate", params, model_state, y, label, key=key)
 
-        real, model_state = judge(x, model_state, keys["r"])
-        fake, model_state = judge(made, model_state, keys["f"])
+        real, model_state = judge(x, model_state, "real")
+        fake, model_state = judge(made, model_state, "made")
         loss = adversaries.LOSSES[self.loss].discriminator(real, fake)
-        values = {"loss": loss, "accuracy": (real > fake).astype(jnp.float32)}
-        penalty = penalties.of_discriminator(
-            self.stability,
-            step,
-            lambda y: judge(y, model_state, keys["p"])[0],
-            keys["p"],
-            x,
-            made,
-        )
-        if penalty is not None:
-            values["penalty"] = penalty
-        values["objective"] = loss if penalty is None else loss + penalty
-        metrics = {k: ((v * mask).sum(), mask.sum()) for k, v in values.items()}
-        return metrics | health.distances(x, made, mask), model_state
+        values = {"loss": loss, "objective": loss}
+        values["accuracy"] = (real > fake).astype(jnp.float32)
+
+        def at(y):
+            return judge(y, model_state, "slope")[0]
+
+        if held.gradient_penalty:
+            penalty = penalties.gradient_penalty(at, keys["between"], x, made)
+            values["gradient_penalty"] = held.gradient_penalty * penalty
+            values["objective"] += values["gradient_penalty"]
+        if held.r1 and not held.r1_apart:
+            values["r1"] = held.r1 * penalties.r1(at, x)
+            values["objective"] += values["r1"]
+        return _pairs(values, mask) | health.distances(x, made, mask), model_state
+
+    def r1_loss(self, step, params, model_state, batch, rng):
+        """Weighs R1 for an update of its own: (metrics with the objective; state)."""
+        keys, held = named(rng), self.stability
+        x = self._blur(step, keys["real_noise"], batch[self.input])
+
+        def at(y):
+            args = params, model_state, y, batch.get("label")
+            return self.run("discriminate", *args, key=keys["slope"])[0]
+
+        penalty = held.r1 * penalties.r1(at, x)
+        values = {"r1": penalty, "objective": held.r1_every * penalty}
+        return _pairs(values, batch["mask"]), model_state
 
     def generator_loss(self, step, discriminator, params, model_state, batch, rng):
-        """Has new images judged; the discriminator's parameters stay.
+        """Has images judged; the discriminator's parameters stay.
 
         Returns:
           (metrics with the objective; model state)
         """
-        shape, label, mask = batch[self.input].shape, batch.get("label"), batch["mask"]
-        keys = dict(zip("zgnfp", jax.random.split(rng, 5), strict=True))
-        z = self.noise(keys["z"], shape[0])
-        made, model_state = self.run(
-            "generate", params, model_state, z, shape[1:], label, key=keys["g"]
-        )
-        seen = self._blur(step, keys["n"], made)
-        judged_by = {"discriminator": discriminator}
-        fake, _ = self.run(
-            "discriminate", judged_by, model_state, seen, label, key=keys["f"]
-        )
+        keys, judged_by = named(rng), {"discriminator": discriminator}
+        made, model_state = self._made(params, model_state, batch, keys)
+        seen = self._blur(step, keys["fooling_noise"], made)
+        args = judged_by, model_state, seen, batch.get("label")
+        fake, _ = self.run("discriminate", *args, key=keys["fooling"])
         loss = adversaries.LOSSES[self.loss].generator(fake)
         values = {"generator_loss": loss, "objective": loss}
-        if self.stability.path_length:
-            held = model_state
-            styles, _ = self.run(
-                "styles", params, held, z, shape[1:], label, key=keys["g"]
-            )
-            penalty, model_state["path_length"] = penalties.of_generator(
-                self.stability,
-                step,
-                lambda w: self.run(
-                    "synthesise", params, held, w, shape[1:], key=keys["g"]
-                )[0],
-                keys["p"],
-                styles,
-                model_state["path_length"],
-            )
-            values["path_length"] = penalty
-            values["objective"] = loss + penalty
-        metrics = {k: ((v * mask).sum(), mask.sum()) for k, v in values.items()}
-        return metrics, model_state
+        return _pairs(values, batch["mask"]), model_state
+
+    def path_loss(self, params, model_state, batch, rng):
+        """Weighs path lengths for an update: (metrics with the objective; state)."""
+        x, keys, held = batch[self.input], named(rng), self.stability
+        z, shape = self.noise(keys["z"], len(x)), x.shape[1:]
+
+        def run(method, *args):
+            return self.run(method, params, model_state, *args, key=keys["generate"])[0]
+
+        styles = run("styles", z, shape, batch.get("label"))
+        penalty, mean = penalties.path_length(
+            lambda styles: run("synthesise", styles, shape),
+            keys["between"],
+            styles,
+            model_state["path_length"]["mean"],
+        )
+        penalty = held.path_length * penalty
+        values = {"path_length": penalty, "objective": held.path_every * penalty}
+        model_state = {**model_state, "path_length": {"mean": mean}}
+        return _pairs(values, batch["mask"]), model_state
+
+    def _made(self, params, model_state, batch, keys):
+        """Makes as many images as the batch has: (images; model state)."""
+        x = batch[self.input]
+        z, label = self.noise(keys["z"], len(x)), batch.get("label")
+        args = params, model_state, z, x.shape[1:], label
+        return self.run("generate", *args, key=keys["generate"])
 
     def _blur(self, step, key, x):
         """Adds the noise that hides from the discriminator what is too easy to see."""
@@ -136,3 +155,12 @@ class Game:
         left = jnp.maximum(0.0, 1 - step / self.stability.noise_steps)
         sigma = self.stability.instance_noise * left
         return x + sigma * jax.random.normal(key, x.shape, x.dtype)
+
+
+def named(rng: jax.Array) -> dict[str, jax.Array]:
+    """Splits a key into one for each random draw of a loss."""
+    return dict(zip(_DRAWS, jax.random.split(rng, len(_DRAWS)), strict=True))
+
+
+def _pairs(values, mask):
+    return {k: ((v * mask).sum(), mask.sum()) for k, v in values.items()}

@@ -26,10 +26,11 @@ class Stability:
 
     Attributes:
       r1: gamma, weight of `penalties.r1`.
-      r1_every: steps between two of it.
+      r1_every: 1: it is a term of the loss; more: an update of its own in every so many
+        steps, which weighs as much more.
       gradient_penalty: lambda, weight of `penalties.gradient_penalty`.
-      path_length: weight of `penalties.path_length`.
-      path_every: steps between two of it.
+      path_length: weight of `penalties.path_length`, an update of its own always.
+      path_every: steps between two of them.
       instance_noise: standard deviation of the noise on images at step 0.
       noise_steps: steps after which it is gone.
     """
@@ -41,6 +42,11 @@ class Stability:
     path_every: int = 1
     instance_noise: float = 0.0
     noise_steps: int = 0
+
+    @property
+    def r1_apart(self) -> bool:
+        """Whether R1 is an update of its own."""
+        return bool(self.r1) and self.r1_every > 1
 
     def check(self, has_styles: bool) -> None:
         """Checks the numbers; `has_styles`: the model has paths to penalise.
@@ -64,50 +70,6 @@ class Stability:
                 f"task.path_length={self.path_length} needs a generator with styles, "
                 "such as model.name=stylegan2; set it to 0"
             )
-
-
-def of_discriminator(
-    weights: Stability, step, judge: Callable, key, real, made
-) -> jax.Array | None:
-    """Returns the weighed penalties (b,) of a step, or None where there are none.
-
-    Args:
-      weights: what is switched on.
-      step: () int32.
-      judge: images (b, ...) -> logits (b,).
-      key: of random draws.
-      real, made: images (b, ...).
-    """
-    terms = []
-    if weights.gradient_penalty:
-        term = gradient_penalty(judge, key, real, made)
-        terms.append(weights.gradient_penalty * term)
-    if weights.r1:
-        term = jax.lax.cond(
-            step % weights.r1_every == 0,
-            lambda x: r1(judge, x),
-            lambda x: jnp.zeros(len(x)),
-            real,
-        )
-        terms.append(weights.r1 * weights.r1_every * term)
-    return sum(terms) if terms else None
-
-
-def of_generator(
-    weights: Stability, step, synthesise: Callable, key, styles, memory: dict
-) -> tuple[jax.Array, dict]:
-    """Returns the weighed path-length penalty (b,) of a step, and its new memory."""
-
-    def measure(styles):
-        return path_length(synthesise, key, styles, memory["mean"])
-
-    penalty, mean = jax.lax.cond(
-        step % weights.path_every == 0,
-        measure,
-        lambda styles: (jnp.zeros(len(styles)), memory["mean"]),
-        styles,
-    )
-    return weights.path_length * weights.path_every * penalty, {"mean": mean}
 
 
 def r1(discriminate: Callable, x: jax.Array) -> jax.Array:

@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 
+from research.models import gan
 from research.tasks import adversarial, gradient
 
 SHAPE, RATE = (2, 2, 1), 0.1
@@ -78,6 +79,56 @@ def test_a_step_is_two_updates_of_one_network_and_one_of_the_other():
                 moved.params[name][leaf], expected[leaf], atol=1e-6, err_msg=name
             )
     assert moved.step == 1
+
+
+def test_a_penalty_with_an_interval_is_an_update_of_its_own():
+    # R1 of a linear network is gamma |kernel|^2 / 2.
+    plain, often, lazy = (
+        _task(loss="wasserstein", r1=gamma, r1_every=every)
+        for gamma, every in ((0.0, 1), (0.5, 1), (0.5, 4))
+    )
+    start = plain.init(np.uint32(1), _batch())
+    for step, shrunk in ((0, 1 - RATE * 0.5 * 4), (1, 1.0), (4, 1 - RATE * 0.5 * 4)):
+        state = start.replace(step=jnp.int32(step))
+        moved, metrics = jax.jit(lazy.train_step)(state, _batch())
+        unpunished, _ = jax.jit(plain.train_step)(state, _batch())
+        kernel = moved.params["discriminator"]["kernel"]
+        expected = unpunished.params["discriminator"]["kernel"] * shrunk
+        np.testing.assert_allclose(kernel, expected, atol=1e-6)
+        assert metrics["r1"][1] == (8 if shrunk < 1 else 0)
+    squared = (start.params["discriminator"]["kernel"] ** 2).sum()
+    moved, metrics = jax.jit(often.train_step)(start, _batch())
+    unpunished, _ = jax.jit(plain.train_step)(start, _batch())
+    a, b = (s.params["discriminator"]["kernel"] for s in (moved, unpunished))
+    term = RATE * 0.5 * start.params["discriminator"]["kernel"]
+    np.testing.assert_allclose(a, b - term, atol=1e-6)
+    assert float(metrics["r1"][0]) == pytest.approx(8 * 0.25 * float(squared), rel=1e-5)
+
+
+def test_the_generator_may_learn_from_the_last_noise():
+    task = _task(loss="wasserstein", generator_noise="last", discriminator_steps=2)
+    state = task.init(np.uint32(1), _batch())
+    moved, _ = jax.jit(task.train_step)(state, _batch())
+    key = jax.random.split(jax.random.fold_in(state.rng(), 1), 5)[0]
+    z = task.game.noise(key, 4)
+    slope = -moved.params["discriminator"]["kernel"][:, 0]
+    expected = state.params["generator"]["kernel"] - RATE * np.outer(z.mean(0), slope)
+    np.testing.assert_allclose(moved.params["generator"]["kernel"], expected, atol=1e-6)
+
+
+def test_images_of_the_last_noise_are_made_once():
+    model = gan.build("debug")
+    batch = {"image": jnp.zeros((4, 16, 16, 1)), "mask": jnp.ones(4)}
+    work = {}
+    for noise in ("new", "last"):
+        task = adversarial.build(
+            model, optax.sgd(RATE), gradient.Options(), generator_noise=noise
+        )
+        state = jax.eval_shape(task.init, np.uint32(0), batch)
+        compiled = jax.jit(task.train_step).lower(state, batch).compile()
+        work[noise] = compiled.cost_analysis()["flops"]
+    # Two products of the generator: 4 images, 8-64-256.
+    assert work["new"] - work["last"] >= 2 * 4 * (8 * 64 + 64 * 256)
 
 
 def test_each_network_has_its_own_optimizer_by_whole_paths():
@@ -174,6 +225,10 @@ def test_accumulated_micro_batches_see_all_examples():
             "wasserstein, hinge, least_squares",
         ),
         ({"prior": "beta"}, "unknown task.prior 'beta'; use one of normal, uniform"),
+        (
+            {"generator_noise": "old"},
+            "unknown task.generator_noise 'old'; use one of new, last",
+        ),
         (
             {"discriminator_steps": 0},
             "task.discriminator_steps must be at least 1, got 0; correct it",

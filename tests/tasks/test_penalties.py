@@ -58,37 +58,6 @@ def test_path_length_of_a_linear_generator():
     assert float(found[1]) == pytest.approx(mean, rel=1e-5)
 
 
-def test_an_interval_weighs_what_it_leaves_out():
-    weights = Stability(r1=10.0, r1_every=16)
-
-    def at(step):
-        return penalties.of_discriminator(
-            weights, jnp.asarray(step), _judge, jax.random.key(0), X, X
-        )
-
-    np.testing.assert_allclose(at(16), 160 * penalties.r1(_judge, X), rtol=1e-5)
-    assert not at(17).any()
-    off = penalties.of_discriminator(Stability(), 0, _judge, None, X, X)
-    assert off is None
-
-
-def test_paths_between_two_measurements_leave_the_mean():
-    weights, memory = Stability(path_length=2.0, path_every=4), {"mean": jnp.ones(())}
-    styles = jnp.ones((3, 1, 4))
-
-    def synthesise(styles):
-        return styles.reshape(-1, 2, 2, 1)
-
-    def at(step):
-        return penalties.of_generator(
-            weights, jnp.asarray(step), synthesise, jax.random.key(0), styles, memory
-        )
-
-    penalty, left = at(3)
-    assert not penalty.any() and left["mean"] == 1
-    penalty, moved = at(4)
-    plain, mean = penalties.path_length(
-        synthesise, jax.random.key(0), styles, jnp.ones(())
-    )
-    np.testing.assert_allclose(penalty, 8 * plain, rtol=1e-5)
-    assert moved["mean"] == mean
+def test_r1_with_an_interval_is_no_term_of_the_loss():
+    assert Stability(r1=10.0, r1_every=16).r1_apart
+    assert not Stability(r1=10.0).r1_apart and not Stability(r1_every=16).r1_apart

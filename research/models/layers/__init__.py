@@ -16,6 +16,7 @@ from research.models.layers.checks import check_choice, check_heads, check_patch
 from research.models.layers.encoder import EncoderBlock
 from research.models.layers.kaldi import fbank
 from research.models.layers.kaldi import samples as fbank_samples
+from research.models.layers.pair import OUTPUTS, Pair, beside, build_pair, check_sides
 from research.models.layers.plain import (
     Dropout,
     Rate,
@@ -45,6 +46,8 @@ __all__ = [
     "Dropout",
     "EncoderBlock",
     "Memory",
+    "OUTPUTS",
+    "Pair",
     "Pyramid",
     "Rate",
     "SpecAugment",
@@ -52,10 +55,13 @@ __all__ = [
     "attention",
     "avg_pool",
     "batch_norm",
+    "beside",
     "build",
+    "build_pair",
     "check_choice",
     "check_heads",
     "check_patches",
+    "check_sides",
     "conv",
     "conv_transpose",
     "dense",
