@@ -107,15 +107,18 @@ def decode_part(
     return to_array(image.resize((target_width, target_height), how, box=box))
 
 
-def open_image(data: str | os.PathLike | bytes, channels: int) -> Image.Image:
+def open_image(
+    data: str | os.PathLike | bytes, channels: int, *, turn: bool = True
+) -> Image.Image:
     """Opens a PNG, JPEG, WebP, BMP, ... file, of which the first frame counts.
 
-    The EXIF orientation is applied. Transparent pixels are laid over white; palettes
+    Transparent pixels are laid over white; palettes
     and CMYK become RGB; 16 bits per channel become 8; grey is ITU-R 601 luma.
 
     Args:
       data: path of the file, or its content as bytes.
       channels: 1 (grey) or 3 (RGB).
+      turn: apply the EXIF orientation.
 
     Returns:
       A Pillow image of mode "L" or "RGB", in its own size.
@@ -125,7 +128,7 @@ def open_image(data: str | os.PathLike | bytes, channels: int) -> Image.Image:
       ValueError: the file is not a readable image; the sentence names it.
     """
     with _reading(data) as file:
-        return _to_mode(ImageOps.exif_transpose(file), channels)
+        return _to_mode(ImageOps.exif_transpose(file) if turn else file, channels)
 
 
 def fit(

@@ -72,6 +72,7 @@ class Checker:
             )
         self.numbers = {name: k for k, name in enumerate(class_names)}
         self.bad_boxes, self.dropped = bad_boxes, 0
+        self._named = set()  # what was said, where an example is read again
 
     def picture(
         self, file: pathlib.Path, origin: str, size: tuple[int, int], objects: Sequence
@@ -93,6 +94,15 @@ class Checker:
                 f"image file {file} of {origin} does not exist; correct the path or "
                 "remove the annotation"
             )
+        return Picture(file, origin, *size, *self.boxes(origin, size, objects))
+
+    def boxes(
+        self, origin: str, size: tuple[int, int], objects: Sequence
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Checks boxes; returns the (boxes, labels, crowd) of a `Picture`.
+
+        Args, Raises: as of `picture`, which needs a file as well.
+        """
         height, width = size
         kept = []
         for number, (name, box, crowd) in enumerate(objects):
@@ -106,13 +116,11 @@ class Checker:
                     f"{told}; correct it or set config.data.bad_boxes=drop"
                 )
             self.dropped += 1
-            logging.warning("%s; dropped", told)
+            if told not in self._named:
+                self._named.add(told)
+                logging.warning("%s; dropped", told)
         boxes = np.array([box for _, box, _ in kept], np.float32).reshape(-1, 4)
-        return Picture(
-            file,
-            origin,
-            height,
-            width,
+        return (
             np.clip(boxes, 0, np.array([width, height] * 2, np.float32)),
             np.array([label for label, _, _ in kept], np.int32),
             np.array([crowd for _, _, crowd in kept], bool),
@@ -152,12 +160,8 @@ class Objects:
         self._size = images.height_width(image_size)
         self._pictures, self._most = list(pictures), max_boxes
         fullest = max(self._pictures, key=lambda p: len(p.boxes), default=None)
-        if max_boxes < 1 or fullest is not None and len(fullest.boxes) > max_boxes:
-            needed = len(fullest.boxes) if fullest is not None else 1
-            raise ValueError(
-                f"data.max_boxes={max_boxes} must be at least {needed}, the boxes of "
-                f"{fullest.origin if fullest else 'a picture'}; raise it"
-            )
+        needed = len(fullest.boxes) if fullest is not None else 0
+        check_room(max_boxes, needed, fullest.origin if fullest else "a picture")
         self.spec = source.Spec(form(self._size, max_boxes), tuple(class_names))
 
     def __len__(self) -> int:
@@ -170,13 +174,9 @@ class Objects:
           ValueError: a file is no readable image, or of another size than its
             annotation says; the sentence names it.
         """
-        batch = {
-            name: np.zeros((len(indices), *feature.shape), feature.dtype)
-            for name, feature in self.spec.features.items()
-        }
+        batch = blank(self.spec, len(indices))
         for row, index in enumerate(indices):
             picture = self._pictures[index]
-            count = len(picture.boxes)
             image = images.open_image(picture.file, 3)
             if image.size != (picture.width, picture.height):
                 raise ValueError(
@@ -184,12 +184,7 @@ class Objects:
                     f"{picture.origin} says {picture.width} x {picture.height}, so its "
                     "boxes do not fit; correct one of them"
                 )
-            batch["image"][row], scale = fit(image, self._size)
-            batch["boxes"][row, :count] = picture.boxes * scale
-            batch["labels"][row, :count] = picture.labels
-            batch["box_mask"][row, :count] = 1
-            batch["crowd"][row, :count] = picture.crowd
-            batch["size"][row] = picture.height, picture.width
+            put(batch, row, image, picture.boxes, picture.labels, picture.crowd)
         return batch
 
     def labels(self) -> None:
@@ -216,6 +211,45 @@ def form(size: tuple[int, int], max_boxes: int) -> dict[str, source.Feature]:
         "crowd": source.Feature((max_boxes,), "bool"),
         "size": source.Feature((2,), "int32"),
     }
+
+
+def check_room(max_boxes: int, needed: int, origin: str) -> None:
+    """Checks that the boxes of a picture, which `origin` names, fit into an example.
+
+    Raises:
+      ValueError: there are too many.
+    """
+    if max_boxes < max(1, needed):
+        raise ValueError(
+            f"data.max_boxes={max_boxes} must be at least {max(1, needed)}, the boxes "
+            f"of {origin}; raise it"
+        )
+
+
+def blank(spec: source.Spec, count: int) -> dict[str, np.ndarray]:
+    """Makes the arrays of `count` examples, which `put` fills."""
+    return {
+        name: np.zeros((count, *feature.shape), feature.dtype)
+        for name, feature in spec.features.items()
+    }
+
+
+def put(
+    batch: dict,
+    row: int,
+    image: Image.Image,
+    boxes: np.ndarray,
+    labels: np.ndarray,
+    crowd: np.ndarray,
+) -> None:
+    """Writes an example into a row: a picture of mode RGB and its checked boxes."""
+    count = len(boxes)
+    batch["image"][row], scale = fit(image, batch["image"].shape[1:3])
+    batch["boxes"][row, :count] = boxes * scale
+    batch["labels"][row, :count] = labels
+    batch["box_mask"][row, :count] = 1
+    batch["crowd"][row, :count] = crowd
+    batch["size"][row] = image.height, image.width
 
 
 def fit(image: Image.Image, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

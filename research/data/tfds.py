@@ -6,13 +6,11 @@ their records. Nothing is downloaded here. To prepare data, which needs the extr
 `menagerie[prepare]`: python scripts/prepare_data.py --name=mnist --data_dir=DIR
 """
 
-import itertools
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
-from research.data import cache, images, source, tfds_folder, tfrecord
+from research.data import cache, images, source, tfds_folder
 
 # The records of a split of up to so many bytes are read only to learn the labels.
 _LABEL_SCAN_BYTES = 2**30
@@ -34,7 +32,7 @@ def splits(
     """Lists the splits that the prepared data has; options as those of `load`."""
     builder = tfds_folder.builder(path, dataset)
     named = {"train": train, "validation": validation, "test": test}
-    return tuple(_expressions(builder, named))
+    return tuple(tfds_folder.expressions(builder, named))
 
 
 def load(
@@ -79,7 +77,7 @@ def load(
     """
     builder = tfds_folder.builder(path, dataset)
     named = {"train": train, "validation": validation, "test": test}
-    expressions = _expressions(builder, named)
+    expressions = tfds_folder.expressions(builder, named)
     source.check_split(split, tuple(expressions), f"data set {builder.info.full_name}")
     rule = {"resize": resize, "interpolation": interpolation}
     return Prepared(builder, expressions[split], image_key, label_key, image_size, rule)
@@ -93,7 +91,6 @@ class Prepared:
     ):
         features = builder.info.features
         self._image_key, self._label_key = _keys(builder, image_key, label_key)
-        self._name = f"{builder.info.full_name} {expression}"
         shape = features[self._image_key].shape
         channels = 1 if shape[-1] == 1 else 3
         images.check(image_size, channels, **rule)
@@ -110,12 +107,8 @@ class Prepared:
             spec["label"] = source.Feature((), "int32")
             class_names = tuple(features[self._label_key].names)
         self.spec = source.Spec(spec, class_names, varies=None in shape[:2])
-        split = builder.info.splits[expression]
-        self.files = sorted({i.filename for i in split.file_instructions})
-        self._nbytes = sum(os.path.getsize(f) for f in self.files if os.path.exists(f))
-        self._records = _records(builder, expression, split)
-        self._deserialize = features.deserialize_example_np
-        self._decoders = _skip_images(features)
+        self._records = tfds_folder.Records(builder, expression)
+        self.files = self._records.files
 
     def __len__(self) -> int:
         return len(self._records)
@@ -144,38 +137,27 @@ class Prepared:
         if self._label_key:
             batch["label"] = np.empty(len(indices), np.int32)
         for row, (k, part) in enumerate(zip(indices, parts, strict=True)):
-            example = self._example(int(k))
+            example = self._records.example(int(k))
             batch["image"][row] = self._decode(example[self._image_key], int(k), part)
             if self._label_key:
                 batch["label"][row] = example[self._label_key]
         if self._label_key:
             names = self.spec.class_names
-            source.check_labels(batch["label"], names, self._name, indices)
+            source.check_labels(batch["label"], names, self._records.name, indices)
         return batch
 
     def labels(self) -> np.ndarray | None:
         """Reads all labels from the undecoded records; None above 1 GiB of them."""
-        if not self._label_key or self._nbytes > _LABEL_SCAN_BYTES:
+        if not self._label_key or self._records.nbytes > _LABEL_SCAN_BYTES:
             return None
-        labels = [self._example(k)[self._label_key] for k in range(len(self))]
+        labels = [self._records.example(k)[self._label_key] for k in range(len(self))]
         return np.array(labels, np.int32)
 
     def fingerprint(self) -> str:
         """Digests the record files, their sizes and times, and the options."""
         options = (self._image_key, self._label_key, self._size, self._channels)
         rule = tuple(self._rule.values())
-        return cache.digest_files(self.files, (self._name, *options, *rule))
-
-    def _example(self, k: int) -> dict:
-        try:
-            return self._deserialize(self._records[k], decoders=self._decoders)
-        # A damaged record fails anywhere in the reader or in the protocol buffer.
-        except Exception as error:
-            reason = " ".join(str(error).split())
-            raise ValueError(
-                f"example {k} of {self._name} is not readable ({reason}); prepare or "
-                "copy the data again"
-            ) from error
+        return cache.digest_files(self.files, (self._records.name, *options, *rule))
 
     def _decode(self, image, k: int, part: source.Part | None) -> np.ndarray:
         if isinstance(image, np.ndarray):  # of fixed size: no part is asked for
@@ -188,42 +170,7 @@ class Prepared:
                 image, self._size, self._channels, part, interpolation=how
             )
         except ValueError as error:
-            raise ValueError(f"example {k} of {self._name}: {error}") from error
-
-
-def _expressions(builder, named: dict[str, str]) -> dict[str, str]:
-    """Keeps the splits that the data has; checks that no two share an example."""
-    tfds = tfds_folder.import_tfds()
-    known, kept, ranges = builder.info.splits, {}, {}
-    for split, expression in named.items():
-        if not expression or (expression == split and split not in known):
-            continue
-        try:
-            instruction = tfds.core.ReadInstruction.from_spec(expression)
-            ranges[split] = [
-                (part.splitname, part.from_ or 0, part.to)
-                for part in instruction.to_absolute(known)
-            ]
-            kept[split] = expression
-        except ValueError as error:
-            raise ValueError(
-                f"{split}={expression!r} is not a split of {builder.info.full_name}, "
-                f"which has {', '.join(known)}; write for example 'train[:90%]'"
-            ) from error
-    for one, other in itertools.combinations(kept, 2):
-        if any(_overlap(a, b) for a in ranges[one] for b in ranges[other]):
-            raise ValueError(
-                f"{one}={kept[one]!r} and {other}={kept[other]!r} share examples; "
-                "give each its own part, for example 'train[:90%]' and 'train[90%:]'"
-            )
-    return kept
-
-
-def _overlap(a: tuple, b: tuple) -> bool:
-    """Tells whether two (split, from, to) share an example; to None is the end."""
-    return (
-        a[0] == b[0] and (a[2] is None or b[1] < a[2]) and (b[2] is None or a[1] < b[2])
-    )
+            raise ValueError(f"example {k} of {self._records.name}: {error}") from error
 
 
 def _keys(builder, image_key: str, label_key: str) -> tuple[str, str]:
@@ -258,32 +205,3 @@ def _keys(builder, image_key: str, label_key: str) -> tuple[str, str]:
             f"has: {found or 'none'}"
         )
     return image_key, label_key
-
-
-def _records(builder, expression: str, split):
-    """Opens the raw records of a split as a sequence."""
-    if builder.info.file_format.value == "tfrecord":
-        return tfrecord.TFRecords(
-            (i.filename, i.skip, i.take, i.examples_in_shard)
-            for i in split.file_instructions
-        )
-    for instruction in split.file_instructions:
-        if not os.path.exists(instruction.filename):
-            raise FileNotFoundError(
-                f"{instruction.filename} is missing; prepare or copy it again"
-            )
-    with tfds_folder.quiet():
-        opened = builder.as_data_source(split=expression)
-    # Its own decoding would also unpack the features that are not asked for.
-    return opened.data_source
-
-
-def _skip_images(features) -> dict:
-    """Leaves encoded what is costly to decode and not ours, or decoded by us."""
-    tfds = tfds_folder.import_tfds()
-    costly = (tfds.features.Image, tfds.features.Video, tfds.features.Audio)
-    return {
-        key: tfds.decode.SkipDecoding()
-        for key, feature in features.items()
-        if isinstance(feature, costly)
-    }

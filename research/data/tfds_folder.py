@@ -1,11 +1,14 @@
-"""Finds and opens data prepared by TensorFlow Datasets."""
+"""Finds and opens data prepared by TensorFlow Datasets: versions, splits, records."""
 
 import contextlib
 import importlib.util
+import itertools
 import logging
 import os
 import pathlib
 import re
+
+from research.data import tfrecord
 
 _NAME = re.compile(
     r"(?P<name>\w+)(/(?P<config>[\w.\-]+))?(:(?P<version>\d+\.\d+\.\d+))?"
@@ -109,3 +112,125 @@ def _versions(base: pathlib.Path, pattern: str, version: str | None) -> list:
     folders = [info.parent for info in base.glob(f"{pattern}/dataset_info.json")]
     versions = [f for f in folders if re.fullmatch(r"\d+\.\d+\.\d+", f.name)]
     return [f for f in versions if version in (None, f.name)]
+
+
+def expressions(builder, named: dict[str, str]) -> dict[str, str]:
+    """Keeps the splits that the data has; checks that no two share an example.
+
+    Args:
+      builder: of `builder`.
+      named: our split -> split of the data, or an expression of TFDS; "" for none.
+
+    Returns:
+      Our split -> its expression.
+
+    Raises:
+      ValueError: an expression is none, or two overlap.
+    """
+    tfds = import_tfds()
+    known, kept, ranges = builder.info.splits, {}, {}
+    for split, expression in named.items():
+        if not expression or (expression == split and split not in known):
+            continue
+        try:
+            instruction = tfds.core.ReadInstruction.from_spec(expression)
+            ranges[split] = [
+                (part.splitname, part.from_ or 0, part.to)
+                for part in instruction.to_absolute(known)
+            ]
+            kept[split] = expression
+        except ValueError as error:
+            raise ValueError(
+                f"{split}={expression!r} is not a split of {builder.info.full_name}, "
+                f"which has {', '.join(known)}; write for example 'train[:90%]'"
+            ) from error
+    for one, other in itertools.combinations(kept, 2):
+        if any(_overlap(a, b) for a in ranges[one] for b in ranges[other]):
+            raise ValueError(
+                f"{one}={kept[one]!r} and {other}={kept[other]!r} share examples; "
+                "give each its own part, for example 'train[:90%]' and 'train[90%:]'"
+            )
+    return kept
+
+
+def _overlap(a: tuple, b: tuple) -> bool:
+    """Tells whether two (split, from, to) share an example; to None is the end."""
+    return (
+        a[0] == b[0] and (a[2] is None or b[1] < a[2]) and (b[2] is None or a[1] < b[2])
+    )
+
+
+class Records:
+    """The examples of one split, images and sounds left encoded."""
+
+    def __init__(self, builder, expression: str):
+        """Opens the files; reads no record.
+
+        Args:
+          builder: of `builder`.
+          expression: which split, one of `expressions`.
+
+        Attributes:
+          name: of the data and the split, for messages.
+          files: that hold the records.
+          nbytes: of these files.
+
+        Raises:
+          FileNotFoundError: a file is missing.
+          ValueError: a file is damaged.
+        """
+        features, split = builder.info.features, builder.info.splits[expression]
+        self.name = f"{builder.info.full_name} {expression}"
+        self.files = sorted({i.filename for i in split.file_instructions})
+        self.nbytes = sum(os.path.getsize(f) for f in self.files if os.path.exists(f))
+        self._records = _records(builder, expression, split)
+        self._deserialize = features.deserialize_example_np
+        self._decoders = _skip_images(features)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def example(self, k: int) -> dict:
+        """Reads the features of example k.
+
+        Raises:
+          ValueError: it is damaged; the sentence names it.
+        """
+        try:
+            return self._deserialize(self._records[k], decoders=self._decoders)
+        # A damaged record fails anywhere in the reader or in the protocol buffer.
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"example {k} of {self.name} is not readable ({reason}); prepare or "
+                "copy the data again"
+            ) from error
+
+
+def _records(builder, expression: str, split):
+    """Opens the raw records of a split as a sequence."""
+    if builder.info.file_format.value == "tfrecord":
+        return tfrecord.TFRecords(
+            (i.filename, i.skip, i.take, i.examples_in_shard)
+            for i in split.file_instructions
+        )
+    for instruction in split.file_instructions:
+        if not os.path.exists(instruction.filename):
+            raise FileNotFoundError(
+                f"{instruction.filename} is missing; prepare or copy it again"
+            )
+    with quiet():
+        opened = builder.as_data_source(split=expression)
+    # Its own decoding would also unpack the features that are not asked for.
+    return opened.data_source
+
+
+def _skip_images(features) -> dict:
+    """Leaves encoded what is costly to decode and not ours, or decoded by us."""
+    tfds = import_tfds()
+    costly = (tfds.features.Image, tfds.features.Video, tfds.features.Audio)
+    return {
+        key: tfds.decode.SkipDecoding()
+        for key, feature in features.items()
+        if isinstance(feature, costly)
+    }

@@ -15,7 +15,9 @@ OVERLAP = 0.5  # section 4.1, inference
 _GAMMA, _ALPHA = 2.0, 0.25  # of the focal loss, section 5.1
 _OBJECT, _BACKGROUND = 0.5, 0.4  # IoU from which, and below which, section 4
 _LEAST_SCORE = 0.05  # section 4.1
-_PAPER_SIDE = 512.0  # images below this shorter side get anchors as much smaller
+# Images below this shorter side get anchors as much smaller, but at least of twice the
+# strides: any smaller, and most objects would lie between the anchors of two cells.
+_PAPER_SIDE, _LEAST_SCALE = 512.0, 0.5
 
 
 def losses(outputs, batch, num_classes: int) -> tuple[dict, jax.Array]:
@@ -55,7 +57,8 @@ def decode(outputs, image_shape, count: int):
     Args:
       outputs: of the model.
       image_shape: (b, h, w, c).
-      count: boxes asked for; ten times as many are read, 1,000 for 100, section 4.1.
+      count: boxes asked for; ten times as many are read, 1,000 for 100, over all maps
+        together, where section 4.1 reads 1,000 of each.
 
     Returns:
       boxes (b, m, 4) in pixels, inside the image, scores (b, m), 0 where below 0.05,
@@ -76,7 +79,7 @@ def decode(outputs, image_shape, count: int):
 def anchors_of(image_shape) -> jax.Array:
     """Makes the anchors of images (b, h, w, c), smaller ones for small images."""
     height, width = image_shape[1:3]
-    scale = min(1.0, min(height, width) / _PAPER_SIDE)
+    scale = min(1.0, max(_LEAST_SCALE, min(height, width) / _PAPER_SIDE))
     return jnp.asarray(anchoring.make(height, width, scale))
 
 

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 from research.tasks import anchors, detection_anchors
 from research.tasks import boxes as geometry
@@ -17,6 +18,24 @@ def test_anchors_are_torchvisions():
     np.testing.assert_array_equal(made[8], [-18, -35, 18, 35])
     np.testing.assert_array_equal(made[9] - made[0], [8, 0, 8, 0])
     np.testing.assert_array_equal(made[9 * 20] - made[0], [0, 8, 0, 8])
+
+
+def _iou(a, b):
+    """Computes the IoU of boxes (n, 4) and (m, 4) in numpy."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=-1)
+    areas = (np.prod(x[:, 2:] - x[:, :2], axis=-1) for x in (a, b))
+    return shared / (next(areas)[:, None] + next(areas)[None] - shared)
+
+
+@pytest.mark.parametrize("side", [64, 96, 128, 256, 512])
+def test_objects_of_a_quarter_of_any_image_have_their_anchors(side):
+    """Wherever they lie; anchors made as small as the image leave most without."""
+    made = np.asarray(detection_anchors.anchors_of((1, side, side, 3)))
+    corner = np.random.default_rng(side).uniform(0, 0.75 * side, (200, 2))
+    best = _iou(made, np.concatenate([corner, corner + side / 4], axis=1)).max(0)
+    assert (best >= 0.5).mean() > 0.9
 
 
 def test_boxes_come_back():
