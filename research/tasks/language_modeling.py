@@ -217,16 +217,7 @@ def build(
             raise ValueError(
                 f"config.task.{name} must be one of {', '.join(legal)}, got {value!r}"
             )
-    sampling.Sampling(temperature)  # checks it before anything is trained
-    for name, value, least in (
-        ("activation_penalty", activation_penalty, 0),
-        ("slowness_penalty", slowness_penalty, 0),
-        ("shown", shown, 1),
-    ):
-        if value < least:
-            raise ValueError(
-                f"config.task.{name} must be at least {least}, got {value}; correct it"
-            )
+    _check_numbers(temperature, activation_penalty, slowness_penalty, shown)
     if carry and options.accumulate > 1:
         raise ValueError(
             f"train.accumulate={options.accumulate} splits the streams that task.carry "
@@ -244,3 +235,16 @@ def build(
         options,
         shown,
     )
+
+
+def _check_numbers(temperature, activation_penalty, slowness_penalty, shown) -> None:
+    sampling.Sampling(temperature)  # checks it before anything is trained
+    for name, value, least in (
+        ("activation_penalty", activation_penalty, 0),
+        ("slowness_penalty", slowness_penalty, 0),
+        ("shown", shown, 1),
+    ):
+        if value < least:
+            raise ValueError(
+                f"config.task.{name} must be at least {least}, got {value}; correct it"
+            )

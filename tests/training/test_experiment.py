@@ -68,3 +68,22 @@ def test_pictures_decoded_once_are_the_same_data(tmp_path, monkeypatch):
     opened = experiment.open_data(config, ("train", "validation", "test"))
     assert opened["train"].spec.varies and not opened["test"].spec.varies
     assert opened["train"].spec == opened["validation"].spec == opened["test"].spec
+
+
+def test_a_list_of_one_needs_its_comma():
+    """`features=image` would be read letter by letter."""
+    argv = ["--config=ddpm_mnist", "--config.data.name=arrays"]
+    config = app.load_config([*argv, "--config.data.features=image"])
+    with pytest.raises(ValueError) as error:
+        experiment.check_data_fields(config)
+    assert str(error.value) == (
+        "config.data.features must be a tuple, got 'image'; write for example "
+        "('image',)"
+    )
+    config = app.load_config(["--config=mlp_mnist:quick", "--config.model.features=64"])
+    examples = experiment.open_data(config, ("train",))["train"]
+    with pytest.raises(ValueError) as error:
+        experiment.build(config, examples.spec, len(examples))
+    assert str(error.value) == (
+        "config.model.features must be a tuple, got 64; write for example (64,)"
+    )
