@@ -8,7 +8,7 @@ from PIL import Image
 
 from research.prediction import diffusion
 from research.training import run
-from scripts import predict, train
+from scripts import predict, sample_quality, train
 
 TINY = (
     "--config=ddpm_mnist:quick",
@@ -120,3 +120,12 @@ def test_its_draws_are_what_sample_quality_measures(trained):
     again = diffusion.images(opened, 12, seed=3)
     np.testing.assert_array_equal(made, again["image"])
     np.testing.assert_array_equal(again["label"], np.arange(12) % 10)
+
+
+def test_what_makes_no_images_is_not_measured():
+    with pytest.raises(ValueError) as error:
+        sample_quality._drawing("forecasting")
+    assert str(error.value) == (
+        "a run of the task forecasting makes no images to measure; use one of "
+        "adversarial, diffusion"
+    )
