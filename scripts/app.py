@@ -105,9 +105,16 @@ def _of_system(error: OSError) -> str | None:
             f"{where} cannot be written ({error.strerror}); make room or choose "
             "another --workdir; the same command resumes from the last checkpoint"
         )
-    if error.errno in _NOWHERE and any(str(where) in typed for typed in sys.argv[1:]):
+    if error.errno in _NOWHERE and _typed(str(where)):
         return f"{where} cannot be opened ({error.strerror}); correct the path"
     return None
+
+
+def _typed(file: str) -> bool:
+    """Tells whether the command line names a file, or a folder that it is in."""
+    paths = [argument.rpartition("=")[2] for argument in sys.argv[1:]]
+    # What is written is first written beside it, with an ending of its own.
+    return any(p and (file == p or file.startswith((f"{p}/", f"{p}."))) for p in paths)
 
 
 def _leave(sentence: str):
