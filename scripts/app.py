@@ -221,7 +221,8 @@ def _apply_overrides(config: ConfigDict, overrides: list[str]) -> None:
     try:
         values(["train", *overrides])
     except flags.Error as error:
-        raise ValueError(str(error).removeprefix("flag --")) from error
+        told = str(error).removeprefix("flag --")
+        raise ValueError(f"{told}; give a value of the key's type") from error
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{' '.join(overrides)}: {error}; see configs/base.py"
