@@ -24,6 +24,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 _OURS = ("research", "configs", "scripts")
 # Raised by our own code on a user's mistake: the message is one sentence.
 _MISTAKES = (ValueError, FileNotFoundError, FloatingPointError)
+_FULL = (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
+_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 
 
 def run(main: Callable[[list[str]], None]) -> None:
@@ -77,29 +79,42 @@ def one_sentence_errors():
     """Ends the program with exit code 2 and one sentence on a user's mistake.
 
     A mistake is a ValueError, FileNotFoundError or FloatingPointError that a `raise`
-    of this project raised, or an operating system error such as a full disk. Anything
-    else is a bug and keeps its traceback.
+    of this project raised, or an operating system error such as a full disk, or a path
+    on the command line that leads nowhere. Anything else is a bug and keeps its
+    traceback.
     """
     try:
         yield
-    except _MISTAKES as error:
-        if not _raised_here(error):
-            raise
-        _leave(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
-            raise
-        where = error.filename or "a file of the run"
-        if error.errno == errno.EACCES:
-            _leave(
-                f"{where} may not be opened ({error.strerror}); change its permissions"
-            )
-        _leave(
+    except (*_MISTAKES, OSError) as error:
+        if isinstance(error, _MISTAKES) and _raised_here(error):
+            _leave(str(error))
+        if isinstance(error, OSError) and (sentence := _of_system(error)):
+            _leave(sentence)
+        raise
+
+
+def _of_system(error: OSError) -> str | None:
+    """Writes the sentence for an error that the user can mend; None for a bug."""
+    where = error.filename or "a file of the run"
+    if error.errno == errno.EACCES:
+        return f"{where} may not be opened ({error.strerror}); change its permissions"
+    if error.errno in _FULL:
+        return (
             f"{where} cannot be written ({error.strerror}); make room or choose "
             "another --workdir; the same command resumes from the last checkpoint"
         )
+    if error.errno in _NOWHERE and _typed(str(where)):
+        return f"{where} cannot be opened ({error.strerror}); correct the path"
+    return None
+
+
+def _typed(file: str) -> bool:
+    """Tells whether the command line names a file, or a folder that it is in."""
+    paths = [argument.rpartition("=")[2] for argument in sys.argv[1:]]
+    # What is written is first written beside it, with an ending of its own.
+    return any(p and (file == p or file.startswith((f"{p}/", f"{p}."))) for p in paths)
 
 
 def _leave(sentence: str):
@@ -206,7 +221,8 @@ def _apply_overrides(config: ConfigDict, overrides: list[str]) -> None:
     try:
         values(["train", *overrides])
     except flags.Error as error:
-        raise ValueError(str(error).removeprefix("flag --")) from error
+        told = str(error).removeprefix("flag --")
+        raise ValueError(f"{told}; give a value of the key's type") from error
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{' '.join(overrides)}: {error}; see configs/base.py"

@@ -41,6 +41,10 @@ def main(argv: list[str]) -> None:
         if options.choose:
             _choose(options)
             return
+        if options.augmented and not options.augmented.lower().endswith(".png"):
+            raise ValueError(
+                f"--augmented={options.augmented} must end in .png; name a PNG file"
+            )
         config = app.load_config(config_argv)
         facts = examine(config, config_argv)
         if options.augmented:

@@ -116,7 +116,7 @@ def _drawing(task: str):
     able = [
         file.stem
         for file in sorted(folder.glob("*.py"))
-        if "\ndef draw(" in file.read_text(encoding="utf-8")
+        if "\ndef draw(opened" in file.read_text(encoding="utf-8")
     ]
     if task not in able:
         raise ValueError(

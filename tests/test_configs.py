@@ -236,7 +236,8 @@ def test_a_value_of_another_type():
     with pytest.raises(ValueError) as error:
         app.load_config(["--config=lenet_digits", "--config.seed=abc"])
     assert str(error.value) == (
-        "config.seed=abc: invalid literal for int() with base 10: 'abc'"
+        "config.seed=abc: invalid literal for int() with base 10: 'abc'; give a value "
+        "of the key's type"
     )
 
 

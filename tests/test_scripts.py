@@ -241,8 +241,10 @@ def test_verify_resume_after_a_real_kill():
     assert "equal: resume is bit-exact over 30 steps" in done.stdout
 
 
-def test_verify_data_prints_one_digest():
-    done = start("verify", "data", "--config=lenet_digits")
+@pytest.mark.parametrize("config", ["lenet_digits", "lstm_ptb:quick"])
+def test_verify_data_prints_one_digest(config):
+    """Of permuted examples, and of streams of a text."""
+    done = start("verify", "data", f"--config={config}")
     assert done.returncode == 0, done.stderr
     digests = {line.split()[-1] for line in done.stdout.splitlines()[:4]}
     assert len(digests) == 1
@@ -324,6 +326,25 @@ def test_a_bug_keeps_its_traceback():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
     assert "Traceback" in done.stderr and "invalid literal for int()" in done.stderr
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_a_path_that_leads_nowhere_is_a_mistake_where_it_was_typed(typed, tmp_path):
+    file = tmp_path / "missing" / "codes.npz"
+    code = (
+        "import numpy as np\nfrom scripts import app\n"
+        f"with app.one_sentence_errors():\n    np.savez({str(file)!r}, x=1)\n"
+    )
+    command = [sys.executable, "-c", code] + [f"--to={file}"] * typed
+    done = subprocess.run(command, capture_output=True, text=True, cwd=app.ROOT)
+    if typed:
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"error: {file} cannot be opened (No such file or directory); correct the "
+            "path\n"
+        )
+    else:
+        assert done.returncode == 1 and "Traceback" in done.stderr
 
 
 def test_an_error_of_a_library_inside_the_project_folder_is_a_bug(tmp_path):

@@ -41,11 +41,16 @@ def load(
     users, movies, ratings = tables.read(
         folder / "ratings.csv", ("userId", "movieId", "rating")
     )
-    ids, row, count = np.unique(
-        np.array(movies, np.int32), return_inverse=True, return_counts=True
-    )
-    _, column = np.unique(np.array(users, np.int64), return_inverse=True)
-    rating = np.array(ratings, np.float64)
+    try:
+        movie, user = np.array(movies, np.int32), np.array(users, np.int64)
+        rating = np.array(ratings, np.float64)
+    except ValueError as error:
+        raise ValueError(
+            f"{folder / 'ratings.csv'} must hold numbers in userId, movieId and rating "
+            f"({error}); download it again"
+        ) from error
+    ids, row, count = np.unique(movie, return_inverse=True, return_counts=True)
+    _, column = np.unique(user, return_inverse=True)
     rating -= (np.bincount(column, rating) / np.bincount(column))[column]
     kept = np.flatnonzero(count >= least)
     if len(kept) <= size or column.max() < size:

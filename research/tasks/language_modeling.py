@@ -212,8 +212,12 @@ def build(
     Raises:
       ValueError: an unknown choice, or a carry where it cannot be.
     """
-    _check(per, unit, activation_penalty, slowness_penalty, shown)
-    sampling.Sampling(temperature)  # checks it before anything is trained
+    for name, value, legal in (("per", per, _PER), ("unit", unit, _UNITS)):
+        if value not in legal:
+            raise ValueError(
+                f"config.task.{name} must be one of {', '.join(legal)}, got {value!r}"
+            )
+    _check_numbers(temperature, activation_penalty, slowness_penalty, shown)
     if carry and options.accumulate > 1:
         raise ValueError(
             f"train.accumulate={options.accumulate} splits the streams that task.carry "
@@ -233,12 +237,8 @@ def build(
     )
 
 
-def _check(per, unit, activation_penalty, slowness_penalty, shown) -> None:
-    for name, value, legal in (("per", per, _PER), ("unit", unit, _UNITS)):
-        if value not in legal:
-            raise ValueError(
-                f"config.task.{name} must be one of {', '.join(legal)}, got {value!r}"
-            )
+def _check_numbers(temperature, activation_penalty, slowness_penalty, shown) -> None:
+    sampling.Sampling(temperature)  # checks it before anything is trained
     for name, value, least in (
         ("activation_penalty", activation_penalty, 0),
         ("slowness_penalty", slowness_penalty, 0),

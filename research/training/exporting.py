@@ -35,7 +35,7 @@ def write(opened, folder: pathlib.Path, platforms: tuple[str, ...]) -> dict:
 
     Raises:
       ValueError: an unknown platform, a folder that is in use, or a task whose
-        predictions need more than one feature.
+        predictions need more than one feature or hold random draws.
     """
     experiment = opened.programs.experiment
     _check(experiment, folder, platforms)
@@ -52,6 +52,7 @@ def write(opened, folder: pathlib.Path, platforms: tuple[str, ...]) -> dict:
         for name, feature in experiment.spec.features.items()
         if name == experiment.task.input
     }
+    _check_predictions(experiment, opened.state)
     batch = export.symbolic_shape("batch")
     shapes = {
         name: jax.ShapeDtypeStruct((*batch, *feature.shape), feature.dtype)
@@ -89,6 +90,28 @@ def _check(experiment, folder: pathlib.Path, platforms: tuple[str, ...]) -> None
         raise ValueError(
             f"export writes networks that read one feature, such as classifiers, got "
             f"the task {experiment.config.task.name!r}; use scripts/predict.py"
+        )
+
+
+def _check_predictions(experiment, state) -> None:
+    """Checks that predictions follow from the task's one input alone."""
+    task, name = experiment.task, experiment.config.task.name
+    shape = experiment.example_batch(1)[task.input]
+    try:
+        traced = jax.make_jaxpr(
+            lambda state, x: task.predict(state, experiment.preprocess({task.input: x}))
+        )(state, shape)
+    except KeyError as error:
+        if error.args[0] not in experiment.spec.features:
+            raise
+        raise ValueError(
+            "export writes networks that read one feature, such as classifiers, but "
+            f"the task {name!r} also reads {error.args[0]!r}; use scripts/predict.py"
+        ) from error
+    if "random_seed" in str(traced):
+        raise ValueError(
+            "export writes predictions that follow from the input alone, but those of "
+            f"the task {name!r} hold random draws; use scripts/predict.py"
         )
 
 

@@ -1,6 +1,8 @@
 """The fields that a config's open groups take beside the framework's own keys."""
 
 import inspect
+import typing
+from collections import abc
 
 import jax
 
@@ -58,6 +60,12 @@ def own(group, title: str, known: dict) -> dict:
             raise ValueError(
                 f"config.{title}.{name} must be {wanted.__name__}, got {value!r}; "
                 "correct it"
+            )
+        listed = typing.get_origin(wanted) or wanted
+        if listed in (tuple, abc.Sequence) and not isinstance(value, (tuple, list)):
+            raise ValueError(
+                f"config.{title}.{name} must be a tuple, got {value!r}; write for "
+                f"example ({value!r},)"
             )
     return fields
 

@@ -33,3 +33,13 @@ def test_too_few_films_are_one_sentence(tmp_path):
         f"1 films and 2 users of {tmp_path} are too few for vectors of 64 numbers; "
         "lower config.data.size or least"
     )
+
+
+def test_a_rating_that_is_no_number_is_one_sentence(tmp_path):
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating\n1,2,good\n")
+    with pytest.raises(ValueError) as error:
+        movielens_items.load("train", str(tmp_path))
+    assert str(error.value) == (
+        f"{tmp_path}/ratings.csv must hold numbers in userId, movieId and rating "
+        "(could not convert string to float: 'good'); download it again"
+    )

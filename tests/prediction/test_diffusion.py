@@ -150,3 +150,12 @@ def test_each_number_of_steps_is_measured(trained, tmp_path, capsys):
         with pytest.raises(SystemExit):
             sample_quality.main([*argv, option])
         assert capsys.readouterr().err.endswith(f"error: {message}\n")
+
+
+def test_what_makes_no_images_is_not_measured():
+    with pytest.raises(ValueError) as error:
+        sample_quality._drawing("forecasting")
+    assert str(error.value) == (
+        "a run of the task forecasting makes no images to measure; use one of "
+        "adversarial, diffusion"
+    )

@@ -4,14 +4,16 @@ import json
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
 from configs import base
 from research import lookup
-from research.data import source
+from research.data import source, synthetic
 from research.training import experiment, exporting, run
 from research.training.programs import Programs
+from scripts import app
 
 SIZES = {"lenet": (32, 1), "alexnet": (64, 3)}
 
@@ -81,6 +83,35 @@ def test_a_folder_in_use_is_refused_and_kept(tmp_path):
         f"{tmp_path / 'out'} is in use; choose a folder that does not exist"
     )
     assert [f.name for f in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        (
+            "vae_mnist",
+            "export writes predictions that follow from the input alone, but those of "
+            "the task 'variational' hold random draws; use scripts/predict.py",
+        ),
+        (
+            "ddpm_mnist",
+            "export writes networks that read one feature, such as classifiers, but "
+            "the task 'diffusion' also reads 'label'; use scripts/predict.py",
+        ),
+    ],
+)
+def test_predictions_that_need_more_than_an_input_are_refused(
+    config, sentence, tmp_path
+):
+    chosen = app.read_config(f"{config}:quick")
+    spec = synthetic.load("test", count=4).spec
+    programs = Programs(experiment.build(chosen, spec, 5000))
+    state = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), programs.abstract_state)
+    opened = run.Run(tmp_path, programs, state, 7, "latest")
+    with pytest.raises(ValueError) as error:
+        exporting.write(opened, tmp_path / "out", ("cpu",))
+    assert str(error.value) == sentence
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_unknown_platform_is_refused(tmp_path):
