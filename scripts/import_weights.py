@@ -4,10 +4,10 @@
   python scripts/import_weights.py microsoft/resnet-50 --to=r50     # our own form
   python scripts/import_weights.py r50 --to=r50.safetensors --export=torchvision
 
-Read are the forms of torchvision, timm and torch.nn's recurrent layers (.pth,
-.safetensors), folders of Hugging Face's save_pretrained, and our own form; a name alone
-is fetched where there is a network and huggingface_hub. Every tensor is accounted for;
-nothing is overwritten.
+Read are the forms of torchvision, timm, torch.nn's recurrent layers and DiT (.pth, .pt,
+.safetensors), folders of Hugging Face's save_pretrained and of diffusers, and our own
+form; a name alone is fetched where there is a network and huggingface_hub. Every tensor
+is accounted for; nothing is overwritten.
 """
 
 import sys
@@ -26,7 +26,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--export",
         default="menagerie",
-        help="huggingface, timm, torchvision, pytorch or ours",
+        help="huggingface, timm, torchvision, pytorch, or menagerie, our own names",
     )
     parser.add_argument("--num-classes", type=int, help="a new head of so many classes")
     parser.add_argument("--image-size", type=int, help="side of a ViT's images, pixels")

@@ -116,7 +116,16 @@ class Airbench(nn.Module):
         Args:
           x: images, normalised per channel, 32x32 as published.
           train: normalise by the batch instead of the running statistics.
+
+        Raises:
+          ValueError: the images are too small to be halved once per group.
         """
+        least = 2 ** len(self.features) + 1
+        if min(x.shape[1:3]) < least:
+            raise ValueError(
+                f"airbench halves images {len(self.features)} times and needs at least "
+                f"{least}x{least}, got {x.shape[1:3]}; resize them"
+            )
         shared = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         conv = layers.conv(self.kernels, use_bias=False, kernel_init=dirac, **shared)
         norm = layers.batch_norm(

@@ -92,11 +92,11 @@ class AST(nn.Module):
         dense = layers.dense(self.kernels, kernel_init=drawn, **shared)
 
         z = self._patches(self._filter_bank(x, train), shared)
-        for name in ("distillation_token", "class_token"):  # the class token is first
-            token = jnp.broadcast_to(
-                self._table(name, drawn, 1), (len(z), 1, self.width)
-            )
-            z = jnp.concatenate([token, z], axis=1)
+        names = ("class_token", "distillation_token")
+        tokens = [self._table(name, drawn, 1) for name in names]
+        tokens = jnp.concatenate(tokens, axis=1)
+        tokens = jnp.broadcast_to(tokens, (len(z), 2, self.width))
+        z = jnp.concatenate([tokens, z], axis=1)
         z = z + self._table("position_embedding", drawn, z.shape[1])
         z = layers.Dropout(self.dropout, deterministic=not train)(z)
         for i in range(self.depth):

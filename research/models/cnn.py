@@ -51,7 +51,17 @@ class CNN(nn.Module):
     def __call__(
         self, x: Float[Array, "b h w c"], *, train: bool
     ) -> Float[Array, "b {self.num_classes}"]:
-        """Computes logits; dropout draws from the rng "dropout" when training."""
+        """Computes logits; dropout draws from the rng "dropout" when training.
+
+        Raises:
+          ValueError: the images are too small for the convolutions and the pool.
+        """
+        least = 2 * len(self.features) + 2
+        if min(x.shape[1:3]) < least:
+            raise ValueError(
+                f"cnn needs images of at least {least}x{least}, got {x.shape[1:3]}; "
+                "resize them"
+            )
         shared = dict(
             dtype=self.dtype,
             param_dtype=self.param_dtype,

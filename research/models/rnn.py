@@ -108,17 +108,14 @@ class RNN(nn.Module):
 
     def _dense(self, width: int, name: str, **fields) -> nn.Module:
         init = layers.symmetric(self.init_range or 0.1)
-        zeros = nn.initializers.zeros
-        fields = (
-            dict(
-                dtype=self.dtype,
-                param_dtype=self.param_dtype,
-                kernel_init=init,
-                bias_init=init if self.init_range else zeros,
-            )
-            | fields
+        dense = layers.dense(
+            self.kernels,
+            dtype=self.dtype,
+            param_dtype=self.param_dtype,
+            kernel_init=init,
+            bias_init=init if self.init_range else nn.initializers.zeros,
         )
-        return layers.dense(self.kernels, **fields)(width, name=name)
+        return dense(width, name=name, **fields)
 
 
 class LanguageModel(RNN):
@@ -199,7 +196,7 @@ class LanguageModel(RNN):
     ) -> recurrent.Carry:
         """Makes the states before the first token; a text may be of any length."""
         del length
-        return tuple(self._cell().zeros(batch_size, width) for width in self.widths)
+        return recurrent.zeros(self._cell(), self.widths, batch_size)
 
 
 class Classifier(RNN):
@@ -289,9 +286,9 @@ class Classifier(RNN):
     @nn.nowrap
     def initial_carry(self, batch_size: int) -> recurrent.Carry:
         """Makes the states before the first step."""
-        directions = 1 + self.bidirectional
-        zeros = (self._cell().zeros(batch_size, width) for width in self.widths)
-        return tuple(state for state in zeros for _ in range(directions))
+        return recurrent.zeros(
+            self._cell(), self.widths, batch_size, self.bidirectional
+        )
 
 
 def pixels(

@@ -204,9 +204,19 @@ def published_classifier(name: str, class_names: str | None = None) -> Classifie
 
     Raises:
       FileNotFoundError, ValueError: as `research.weights.describe` and `load`; or the
-        weights state no preprocessing.
+        weights read no images, have no classifier, or state no preprocessing.
     """
     found = weights.describe(name, class_names=class_names)
+    if found.image_size is None:
+        raise ValueError(
+            f"{found.source} holds a {found.architecture} that reads no images; apply "
+            "it with research.weights.load"
+        )
+    if not found.num_classes:
+        raise ValueError(
+            f"{found.source} holds no classifier; train one with "
+            f"--config.init.weights={name}"
+        )
     if found.preprocessing is None:
         raise ValueError(
             f"{found.source} states no preprocessing; bring its publisher's "
@@ -219,9 +229,8 @@ def published_classifier(name: str, class_names: str | None = None) -> Classifie
             model.apply(variables, pixels, train=False)
         )
     )
-    count = found.fields["num_classes"]
     return Classifier(
-        class_names=found.class_names or tuple(map(str, range(count))),
+        class_names=found.class_names or tuple(map(str, range(found.num_classes))),
         prepare=found.preprocessing,
         classify=lambda pixels: np.asarray(apply(variables, pixels)),
         batch=_BATCH,

@@ -184,7 +184,7 @@ def published_detector(name: str) -> PublishedDetector:
     names = found.class_names or source.number_names(model.num_classes)
     return PublishedDetector(
         class_names=names,
-        multiple=32 if model.family == "anchors" else 1,
+        multiple=1 if model.family == "queries" else 32,
         detect=lambda batch: predict(state, batch),
         threshold=task.threshold,
     )

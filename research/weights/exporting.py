@@ -100,13 +100,16 @@ def _export_form(model: nn.Module, publisher: str) -> rules.Format:
         for f in published.FORMATS
         if (f.publisher, f.architecture) == (publisher, architecture)
     ]
-    differs = []
+    others = []  # of each form of the model's class, what the model has otherwise
     for form in forms:
         other = [k for k, v in form.implied.items() if getattr(model, k, None) != v]
         if not other:
             return form
-        differs += [f"{k}={getattr(model, k)!r}" for k in other if hasattr(model, k)]
-    reason = f" with {', '.join(dict.fromkeys(differs))}" if differs else ""
+        if all(hasattr(model, k) for k in other):
+            others.append(other)
+    nearest = min(others, key=len, default=[])
+    differs = ", ".join(f"{k}={getattr(model, k)!r}" for k in nearest)
+    reason = f" with {differs}" if differs else ""
     raise ValueError(
         f"{publisher} has no {architecture}{reason}; use format='menagerie'"
     )

@@ -150,8 +150,7 @@ def fill(
         path
         for path in wanted
         if path not in theirs
-        or "num_classes" in differs
-        and (path.startswith(_HEAD) or _resized(path, wanted[path], theirs[path]))
+        or ("num_classes" in differs and _of_head(path, wanted[path], theirs[path]))
     ]
     if fresh:
         leaves |= _drawn(_init(model, size, found.channels), fresh, seed, place)
@@ -171,9 +170,9 @@ def fill(
     return flax.traverse_util.unflatten_dict(leaves, sep="/")
 
 
-def _resized(path: str, here, there) -> bool:
-    """Tells a detector's head of other classes by its shape."""
-    return path != _POSITIONS and here.shape != there.shape
+def _of_head(path: str, here, there) -> bool:
+    """Tells the leaves of a classifier's head, and of a detector's by their shape."""
+    return path.startswith(_HEAD) or (path != _POSITIONS and here.shape != there.shape)
 
 
 def _other_parts(found: published.Published, model: nn.Module) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """Reads PyTorch's `.pth` and `.bin` files without PyTorch and without running code.
 
-Two containers are read: the zip of PyTorch >= 1.6 and the stream of pickles before it.
+Two containers are read: the zip of PyTorch >= 1.6, whose records have checksums, and
+the stream of pickles before it, which has the one in a published file's name.
 `unpickler.py` refuses all that a file of plain tensors does not need.
 """
 
+import hashlib
 import io
 import pathlib
 import pickle
+import re
 import struct
 import zipfile
 import zlib
@@ -33,6 +36,10 @@ _DAMAGE = (
     TypeError,
     UnicodeError,
     ValueError,
+)
+# Names of torchvision's files, which hold the beginning of their SHA-256.
+_PUBLISHED = re.compile(
+    r"(?:alexnet-owt|(?:vgg|resnet|vit_|retinanet_)\w+)-([0-9a-f]{8})\.pth"
 )
 # Dictionaries that training scripts wrap the tensors in.
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
@@ -148,6 +155,7 @@ def _open_stream(path: pathlib.Path):
     Returns:
       (the unpickled object, fetch(storage) -> its numbers)
     """
+    _check_digest(path)
     with path.open("rb") as file:
         if (
             unpickler.Unpickler(file).load() != _MAGIC
@@ -173,6 +181,20 @@ def _open_stream(path: pathlib.Path):
         return _numbers(raw, storage, little)
 
     return found, fetch
+
+
+def _check_digest(path: pathlib.Path) -> None:
+    """Compares a stream, which has no checksums, with the one in its published name."""
+    stated = _PUBLISHED.fullmatch(path.name)
+    if stated is None:
+        return
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:8]
+    if digest != stated[1]:
+        raise unpickler.Refused(
+            f"is damaged or another file: its SHA-256 begins with {digest}, not with "
+            f"the {stated[1]} of its name; download it again, or rename your own"
+        )
 
 
 def _numbers(raw: bytes, storage: unpickler.Storage, little: bool) -> np.ndarray:

@@ -48,6 +48,12 @@ FORMATS = (
     *torchvision_detection.FORMATS,
 )
 
+# Fields that tell one variant from another.
+_SIZES = (
+    *("stage_sizes", "features", "block"),
+    *("patch", "width", "depth", "mlp_dim", "vocab_size"),
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Published:
@@ -205,11 +211,6 @@ def _check_name(name: str, found: Published) -> None:
             f"{found.source} is not {name} but a {found.architecture} with {said}; "
             "bring that file or give the right name"
         )
-
-
-# Fields that tell one variant from another.
-_SIZES = ("stage_sizes", "features", "block", "patch", "width", "depth", "mlp_dim")
-_SIZES += ("vocab_size",)
 
 
 def read_class_names(path: str | os.PathLike) -> tuple[str, ...]:

@@ -72,9 +72,9 @@ def _mask():
 )
 def test_the_quick_form_equals_the_scan_in_value_and_gradient(name, masked):
     x, mask = _normal(4, 7, 3), _mask() if masked else None
-    carry = jax.tree.map(
-        lambda s: _normal(*s.shape) / 2, _stack(CELLS[name]).initial_carry(4)
-    )
+    stack = _stack(CELLS[name])
+    zeros = recurrent.zeros(stack.cell, stack.widths, 4, stack.bidirectional)
+    carry = jax.tree.map(lambda s: _normal(*s.shape) / 2, zeros)
 
     def value_and_gradients(kernels):
         stack = _stack(CELLS[name], kernels=kernels)

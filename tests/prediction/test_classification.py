@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from research import weights
-from research.models import resnet, vit
+from research.models import gpt, resnet, vit
 from research.prediction import classification
 from scripts import predict
 
@@ -104,3 +104,26 @@ def test_mistakes_are_one_sentence(argv, message, capsys):
     assert left.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith(message) and error.count("\n") == 1
+
+
+def test_weights_that_classify_no_images_are_refused(tmp_path):
+    texts = gpt.build("debug")
+    trunk = resnet.build("debug", num_classes=0)
+    for name, model, x in (
+        ("gpt", texts, jnp.zeros((1, 1), jnp.int32)),
+        ("trunk", trunk, jnp.zeros((1, 32, 32, 3))),
+    ):
+        drawn = jax.eval_shape(
+            lambda model=model, x=x: model.init(jax.random.key(0), x, train=False)
+        )
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), drawn)
+        size = None if name == "gpt" else 32
+        weights.export(model, zeros, tmp_path / name, image_size=size)
+        with pytest.raises(ValueError) as error:
+            classification.published_classifier(str(tmp_path / name))
+        sentence = (
+            "a gpt that reads no images; apply it with research.weights.load"
+            if name == "gpt"
+            else f"no classifier; train one with --config.init.weights={tmp_path}/trunk"
+        )
+        assert str(error.value) == f"{tmp_path}/{name} holds {sentence}"

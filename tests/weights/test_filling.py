@@ -296,6 +296,11 @@ def test_class_names_must_be_as_many_as_classes(vit_file, tmp_path):
             "huggingface has no vit with pool='mean'; use format='menagerie'",
         ),
         (
+            vit.build("debug", norm_epsilon=1e-5),
+            "timm",
+            "timm has no vit with norm_epsilon=1e-05; use format='menagerie'",
+        ),
+        (
             lenet.build("modern"),
             "timm",
             "timm has no lenet; use format='menagerie'",

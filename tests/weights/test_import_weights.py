@@ -85,7 +85,10 @@ def test_a_new_head_is_written(start, net, tmp_path, caplog):
 @pytest.mark.parametrize(
     "argv, sentence",
     [
-        (["nothing.pth"], "error: unknown published weights 'nothing.pth'; use one of"),
+        (
+            ["nothing.pth"],
+            "error: there is no weight file nothing.pth; correct the path or bring",
+        ),
         (
             ["resnet50"],
             "error: the weights microsoft/resnet-50 are not here and cannot",

@@ -7,15 +7,17 @@ import jax.numpy as jnp
 import pytest
 
 from research import lookup, prediction, weights
+from research.prediction import detection
 from research.weights import own, published
 from scripts import predict
 
 
 def _exported(folder, name, variant="debug", **fields):
     model = lookup.module("models", name).build(variant, **fields)
-    text = jnp.zeros((1, 1), jnp.int32)
-    texts = (text, text) if name in ("seq2seq", "transformer") else (text,)
-    drawn = jax.eval_shape(lambda: model.init(jax.random.key(0), *texts, train=False))
+    text, image = jnp.zeros((1, 1), jnp.int32), jnp.zeros((1, 64, 64, 3))
+    inputs = {"transformer": (text, text), "centernet": (image,), "detr": (image,)}
+    inputs = inputs.get(name, (text,))
+    drawn = jax.eval_shape(lambda: model.init(jax.random.key(0), *inputs, train=False))
     variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), drawn)
     weights.export(model, variables, folder)
     return folder
@@ -41,6 +43,13 @@ def test_a_network_serves_the_task_that_it_is_made_for(task, name, fields, tmp_p
     assert own.fields(model) == own.fields(
         lookup.module("models", name).build(fields.pop("variant", "debug"), **fields)
     )
+
+
+@pytest.mark.parametrize(("name", "multiple"), [("centernet", 32), ("detr", 1)])
+def test_a_detector_gets_images_that_it_can_halve(name, multiple, tmp_path):
+    folder = _exported(tmp_path / "net", name)
+    assert weights.task(folder) == "detection"
+    assert detection.published_detector(str(folder)).multiple == multiple
 
 
 def test_every_architecture_has_a_task_that_predicts():

@@ -1,4 +1,5 @@
 import collections
+import hashlib
 import os
 import pickle
 import subprocess
@@ -185,6 +186,24 @@ def test_truncated_files_are_refused_wherever_they_end(torch, state, zipped, tmp
     for end in range(0, len(content) - 1, max(1, len(content) // 60)):
         path.write_bytes(content[:end])
         assert message(path).startswith(f"{path} ")
+
+
+def test_a_published_stream_is_compared_with_the_digest_in_its_name(
+    torch, state, tmp_path
+):
+    path = tmp_path / "net.pth"
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()[:8]
+    path = path.rename(tmp_path / f"vgg16-{digest}.pth")
+    assert list(pickled.read(path)) == list(state)
+    flipped = content[:-1] + bytes([content[-1] ^ 1])  # within the last storage
+    path.write_bytes(flipped)
+    other = hashlib.sha256(flipped).hexdigest()[:8]
+    assert message(path) == (
+        f"{path} is damaged or another file: its SHA-256 begins with {other}, not with "
+        f"the {digest} of its name; download it again, or rename your own"
+    )
 
 
 def test_flipped_bytes_never_escape_as_another_error(torch, state, tmp_path):

@@ -147,5 +147,5 @@ def test_what_pytorch_has_no_module_for_is_one_sentence(tmp_path):
         "widths (3, 4) and reset='before'; use format='menagerie'"
     )
     assert export(num_classes=10) == (
-        "pytorch has no rnn with biases=1, num_classes=10; use format='menagerie'"
+        "pytorch has no rnn with num_classes=10; use format='menagerie'"
     )

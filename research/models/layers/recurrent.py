@@ -236,7 +236,8 @@ class Stack(nn.Module):
         Returns:
           (outputs of the last layer, states behind the last step of each direction).
         """
-        carry = self.initial_carry(x.shape[0]) if carry is None else carry
+        if carry is None:
+            carry = zeros(self.cell, self.widths, x.shape[0], self.bidirectional)
         steps = None if mask is None else rearrange(mask, "b t -> t b 1")
         drop = plain.Dropout(
             self.dropout,
@@ -266,15 +267,16 @@ class Stack(nn.Module):
             x = jnp.where(steps, x, jnp.zeros((), x.dtype))
         return rearrange(x, "t b d -> b t d"), tuple(last)
 
-    @nn.nowrap
-    def initial_carry(self, batch_size: int) -> Carry:
-        """Makes the states before the first step, all zero."""
-        directions = 1 + self.bidirectional
-        return tuple(
-            self.cell.zeros(batch_size, width)
-            for width in self.widths
-            for _ in range(directions)
-        )
+
+def zeros(
+    cell: Cell, widths: Sequence[int], batch_size: int, bidirectional: bool = False
+) -> Carry:
+    """Makes the states of a `Stack` before the first step."""
+    return tuple(
+        cell.zeros(batch_size, width)
+        for width in widths
+        for _ in range(1 + bidirectional)
+    )
 
 
 def _by_block(init: Callable, blocks: int) -> Callable:
