@@ -4,7 +4,7 @@
   python scripts/benchmark.py                      LeNet and MLP on MNIST-sized images
   python scripts/benchmark.py --models=resnet50,resnet50_predict8,vit_s16,resnet20
   python scripts/benchmark.py --models=autoencoder,conv_autoencoder,vae
-  python scripts/benchmark.py --models=unet,unet_mnist
+  python scripts/benchmark.py --models=unet,unet_mnist,dcgan,stylegan2
   python scripts/benchmark.py --models=lenet --rounds=7 --json
   python scripts/benchmark.py --models=lstm_ptb,bahdanau,gpt_char,bert_predict1
   python scripts/benchmark.py --models=gpt2,gpt2_generate1
@@ -22,9 +22,10 @@ Contenders, each in a process of its own that waits while the others run, in tur
   librosa    its log-mel spectrograms, against ours (log_mel)
   transformers   its `generate`, greedy (gpt2_generate1, gpt2_generate8)
 Same model, batch, optimizer (SGD with momentum; AdamW for vit, gpt and audio_cnn, Adam
-for bahdanau, the autoencoders and unet, plain SGD for lstm_ptb), float32 and threads. A
-ratio is the median over the rounds of the two speeds in one round: read ratios, not
-times. "of CPU" is the ratio of processor time, which other programs disturb less.
+for bahdanau, the autoencoders, unet and the games, plain SGD for lstm_ptb), float32 and
+threads. A ratio is the median over the rounds of the two speeds in one round: read
+ratios, not times. "of CPU" is the ratio of processor time, which other programs disturb
+less.
 """
 
 import sys

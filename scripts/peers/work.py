@@ -84,7 +84,7 @@ WORK = {
     "unet_mnist": Work("unet", "mnist", 128, 2, (28, 28, 1), 10, rate=2e-4),
     "dcgan": Work("dcgan", "64", 64, 2, (64, 64, 3), task="adversarial", rate=2e-4),
     "stylegan2": Work(
-        "stylegan2", "small", 32, 16, (32, 32, 3), task="adversarial", rate=2e-3
+        "stylegan2", "small", 8, 16, (32, 32, 3), task="adversarial", rate=2e-3
     ),
     "bahdanau": Work("seq2seq", "bahdanau", 128, 1, classes=5_893, pairs=(20, 20)),
     "lstm_ptb": Work("rnn", "ptb_medium", 20, 5, classes=10_000, rate=1.0, window=35),

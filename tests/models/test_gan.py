@@ -126,3 +126,12 @@ def test_sides_that_do_not_divide(module, name, scale):
         f"images of {name} with 2 channels need sides that {scale} divides, got 10x8; "
         "resize or pad them, or change model.channels"
     )
+
+
+def test_a_critic_normalises_the_embedding_of_labels_too():
+    model = sngan.build("debug", classes=3)
+    inputs = jnp.ones((2, 8)), jnp.ones((2, 8, 8, 1)), jnp.array([0, 2])
+    variables = jax.eval_shape(
+        lambda *a: model.init(jax.random.key(0), *a, train=False), *inputs
+    )
+    assert "embedding_spectral" in variables["spectral"]["discriminator"]
