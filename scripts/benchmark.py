@@ -8,13 +8,15 @@
   python scripts/benchmark.py --models=lenet --rounds=7 --json
   python scripts/benchmark.py --models=lstm_ptb,bahdanau,gpt_char,bert_predict1
   python scripts/benchmark.py --models=gpt2,gpt2_generate1
+  python scripts/benchmark.py --models=centernet,centernet_predict,dlinear,patchtst
 
 Contenders, each in a process of its own that waits while the others run, in turns:
   loop       our whole training loop: data, metrics, log, a checkpoint every 100 steps
   step       our bare compiled step (training or logits) on one batch
   native     the same with the operations of JAX and Flax (config.model.kernels=native)
-  dataloader PyTorch eager fed by its DataLoader, as in its own MNIST example
-  eager      PyTorch eager, all images in memory as float tensors
+  dataloader PyTorch eager fed by its DataLoader, as in its own MNIST example, or as
+             the authors' scripts read windows of a series (dlinear, patchtst)
+  eager      PyTorch eager, all examples in memory as float tensors
   fused      the same with the optimizer's fused form
   compiled   the same with torch.compile
   ..._nhwc   the same with channels-last memory
@@ -22,10 +24,10 @@ Contenders, each in a process of its own that waits while the others run, in tur
   librosa    its log-mel spectrograms, against ours (log_mel)
   transformers   its `generate`, greedy (gpt2_generate1, gpt2_generate8)
 Same model, batch, optimizer (SGD with momentum; AdamW for vit, gpt and audio_cnn, Adam
-for bahdanau, the autoencoders, unet and the games, plain SGD for lstm_ptb), float32 and
-threads. A ratio is the median over the rounds of the two speeds in one round: read
-ratios, not times. "of CPU" is the ratio of processor time, which other programs disturb
-less.
+for bahdanau, centernet, unet, the autoencoders, games and forecasters, plain SGD for
+lstm_ptb), float32 and threads. A ratio is the median over the rounds of the two speeds
+in one round: read ratios, not times. "of CPU" is the ratio of processor time, which
+other programs disturb less.
 """
 
 import sys
@@ -169,6 +171,14 @@ def _prepare(name: str, contender: str):
         from scripts.peers import games
 
         return games.prepare(item, contender)
+    if item.objects:
+        from scripts.peers import detection
+
+        return detection.prepare(item, contender)
+    if item.horizon:
+        from scripts.peers import forecasting
+
+        return forecasting.prepare(item, contender)
     if item.window:
         from scripts.peers import language
 

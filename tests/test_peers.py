@@ -11,7 +11,8 @@ NETWORKS = sorted(
     {
         name.split("_predict")[0]
         for name, item in work.WORK.items()
-        if not (item.pairs or item.window or item.samples or item.model == "unet")
+        if not (item.pairs or item.window or item.samples or item.objects)
+        and item.model != "unet"
         and item.task != "adversarial"
     }
 )
@@ -146,6 +147,41 @@ def test_both_sides_have_the_same_u_net(name):
         height, width, channels = item.image
         x, label = torch.zeros(2, channels, height, width), torch.zeros(2).long()
         assert theirs(x, label, label).shape == x.shape
+
+
+@pytest.mark.parametrize("name", ["dlinear", "patchtst"])
+def test_both_sides_have_the_same_forecaster(name):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from scripts.peers import forecasting
+
+    item = work.WORK[name]
+    model = lookup.module("models", item.model).build(item.variant)
+    history = jnp.zeros((2, item.window, forecasting.CHANNELS))
+    variables = jax.eval_shape(
+        lambda x: model.init(jax.random.key(0), x, train=False), history
+    )
+    ours = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    with torch.device("meta"):
+        theirs = forecasting.network(item)
+        assert sum(p.numel() for p in theirs.parameters()) == ours
+        forecast = theirs(torch.zeros(history.shape))
+    assert forecast.shape == (2, item.horizon, forecasting.CHANNELS)
+
+
+def test_pytorchs_forecasters_read_the_windows_of_one_series():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from scripts.peers import forecasting
+
+    item = work.WORK["dlinear"]
+    series = forecasting._series().astype("float32")
+    known = {row.tobytes(): k for k, row in enumerate(series)}
+    for feed in (forecasting._dataloader(item), forecasting._in_memory(item)):
+        history, target = (part.numpy() for part in next(feed))
+        assert history.shape == (32, 336, 7) and target.shape == (32, 96, 7)
+        for past, future in zip(history, target, strict=True):
+            first = known[past[0].tobytes()]
+            assert (past == series[first : first + 336]).all()
+            assert (future == series[first + 336 : first + 432]).all()
 
 
 def test_the_first_contender_is_ours():

@@ -3,8 +3,8 @@
 Either FOLDER/annotations/instances_<split><anything>.json with the pictures in
 FOLDER/<split><anything>/ (as COCO 2017), or FOLDER/<split>/_annotations.coco.json with
 the pictures beside it; <split> is train, val (or valid, validation) or test. Classes
-are the categories by rising id; `iscrowd` objects count as crowd, see
-`research/data/objects.py`. https://cocodataset.org/#format-data
+are the categories of the training file by rising id; `iscrowd` objects count as crowd,
+see `research/data/objects.py`. https://cocodataset.org/#format-data
 """
 
 import json
@@ -51,7 +51,7 @@ def load(
       path: root folder.
       image_size: side, or (height, width), in pixels, that pictures are fitted into.
       max_boxes: most boxes of a picture.
-      classes: their names in order; () takes the file's categories.
+      classes: their names in order; () takes the categories of the first split's file.
       bad_boxes: what happens to a box that is none: drop or refuse.
 
     Returns:
@@ -66,8 +66,8 @@ def load(
     source.check_split(split, tuple(files), f"COCO folder {root}")
     file, folder = files[split]
     told = _read(file)
-    categories = {c["id"]: c["name"] for c in told["categories"]}
-    found = tuple(classes) or tuple(categories[k] for k in sorted(categories))
+    categories = _categories(told)
+    found = tuple(classes) or _class_names(files, split, categories)
     by_image = _by_image(told, file, categories)
     checker = objects.Checker(found, bad_boxes)
     pictures = [
@@ -81,6 +81,22 @@ def load(
     ]
     objects.report(pictures, checker.dropped, f"split {split!r} of {root}")
     return objects.Objects(pictures, found, image_size, max_boxes)
+
+
+def _categories(told: dict) -> dict[int, str]:
+    return {c["id"]: c["name"] for c in told["categories"]}
+
+
+def _class_names(files: dict, split: str, own: dict[int, str]) -> tuple[str, ...]:
+    """Lists the classes of the first split, so that all number them alike."""
+    first = next(iter(files))
+    categories = own if first == split else _categories(_read(files[first][0]))
+    if not categories:
+        raise ValueError(
+            f"{files[first][0]} names no categories; add them, or set "
+            "config.data.classes"
+        )
+    return tuple(categories[k] for k in sorted(categories))
 
 
 def _by_image(told: dict, file: pathlib.Path, categories: dict) -> dict[int, list]:
@@ -137,13 +153,32 @@ def _read(file: pathlib.Path) -> dict:
             raise ValueError(
                 f"{file} must hold a list {name!r}, as COCO's instances do; bring one"
             )
-        lacking = [k for row in rows for k in keys if k not in row]
+        lacking = [
+            key
+            for row in rows
+            for key in keys
+            if not isinstance(row, dict) or key not in row
+        ]
         if lacking:
             raise ValueError(f"{file} has {name} without {lacking[0]!r}; correct it")
-    wrong = [a for a in told["annotations"] if len(a["bbox"]) != 4]
+    boxes = (a["bbox"] for a in told["annotations"])
+    wrong = [b for b in boxes if not (_numbers(b) and len(b) == 4)]
     if wrong:
         raise ValueError(
             f"{file} must give each bbox as [left, top, width, height], got "
-            f"{wrong[0]['bbox']}; correct it"
+            f"{wrong[0]}; correct it"
         )
+    for image in told["images"]:
+        size = [image["height"], image["width"]]
+        if not _numbers(size) or min(size) < 1:
+            raise ValueError(
+                f"{file} must give each image's height and width in pixels, got "
+                f"{size[0]} and {size[1]} of {image['file_name']}; correct it"
+            )
     return told
+
+
+def _numbers(values) -> bool:
+    return isinstance(values, list) and all(
+        isinstance(v, (int, float)) and not isinstance(v, bool) for v in values
+    )

@@ -129,4 +129,8 @@ def _places(where, columns, header: tuple[str, ...]) -> list[int]:
                 f"{where} has no column {name!r}, it has: {', '.join(header)}; correct "
                 "the column's name in config.data"
             )
+        if header.count(name) > 1:
+            raise ValueError(
+                f"{where} has {header.count(name)} columns {name!r}; rename all but one"
+            )
     return [header.index(name) for name in columns]

@@ -4,6 +4,7 @@ Times are ISO 8601 (2016-07-01 00:00:00, 2016-07-01, 1949-01). Steps are a fixed
 of seconds, or of calendar months where all times lie at the same place of their month.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,10 +59,16 @@ def parse(cells: Sequence[str], where: str) -> np.ndarray:
     Raises:
       ValueError: a cell is no time.
     """
-    try:
-        times = np.array(cells, "datetime64[s]")
-    except ValueError:
-        times = np.array([_time(cell) for cell in cells])
+    with warnings.catch_warnings():
+        # numpy says that it turns times with a zone into UTC, which keeps their steps.
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            times = np.array(cells, "datetime64[s]")
+        except ValueError:
+            times = np.array([_time(cell) for cell in cells])
+    # numpy takes 1577836800, seconds since 1970, and 20200101 for years.
+    numbers = [len(cell) > 4 and cell.isdigit() for cell in map(str.strip, cells)]
+    times[numbers] = np.datetime64("NaT", "s")
     wrong = np.flatnonzero(np.isnat(times))
     if len(wrong):
         raise ValueError(

@@ -206,8 +206,8 @@ def read(
     chosen = tuple(columns) or tuple(name for name in names if name != time)
     if not chosen:
         raise ValueError(
-            f"{file} needs a column of numbers beside that of times, got only "
-            f"{time!r}; add one"
+            f"{file} needs a column of numbers beside that of times, with a comma "
+            f"between them, got only {time!r}; add one"
         )
     cells = tables.read(file, (time, *chosen))
     times = time_axis.parse(cells[0], f"column {time!r} of {file}")

@@ -6,6 +6,7 @@ is "train". Objects marked difficult count as crowd, see `research/data/objects.
 """
 
 import functools
+import math
 import pathlib
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
@@ -59,7 +60,7 @@ def load(
     root = _root(path)
     lists = _lists(root)
     source.check_split(split, tuple(lists) or ("train",), f"VOC folder {root}")
-    names = lists.get(split) or _all_names(root)
+    names = lists[split] if lists else _all_names(root)
     found = tuple(classes) or _class_names(root)
     checker = objects.Checker(found, bad_boxes)
     pictures = [_picture(root, name, checker) for name in names]
@@ -79,7 +80,11 @@ def _root(path: str | None) -> pathlib.Path:
 
 def _lists(root: pathlib.Path) -> dict[str, list[str]]:
     files = {s: root / "ImageSets" / "Main" / f"{n}.txt" for s, n in _LISTS.items()}
-    return {s: f.read_text().split() for s, f in files.items() if f.is_file()}
+    texts = {s: f.read_text() for s, f in files.items() if f.is_file()}
+    return {
+        split: [line.strip() for line in text.splitlines() if line.strip()]
+        for split, text in texts.items()
+    }
 
 
 def _all_names(root: pathlib.Path) -> list[str]:
@@ -92,7 +97,8 @@ def _class_names(root: pathlib.Path) -> tuple[str, ...]:
     if not names:
         raise ValueError(f"{root / 'Annotations'} holds no .xml file; bring them")
     trees = (_tree(root / "Annotations" / f"{name}.xml") for name in names)
-    return tuple(sorted({_text(o, "name", "") for t in trees for o in _objects(t)}))
+    found = {_text(o, "name", "") for tree in trees for o in _objects(tree)}
+    return tuple(sorted(found - {""}))
 
 
 def _picture(root: pathlib.Path, name: str, checker) -> objects.Picture:
@@ -103,6 +109,8 @@ def _picture(root: pathlib.Path, name: str, checker) -> objects.Picture:
             "names it; bring it or correct the list"
         )
     tree = _tree(file)
+    if not all(_text(each, "name", "") for each in _objects(tree)):
+        raise ValueError(f"{file} must name each object's class in <name>; correct it")
     size = tuple(int(_number(tree, f"size/{k}", file)) for k in ("height", "width"))
     if min(size) < 1:
         raise ValueError(
@@ -143,8 +151,11 @@ def _text(element: ElementTree.Element, name: str, absent: str) -> str:
 def _number(element: ElementTree.Element, name: str, file: pathlib.Path) -> float:
     text = element.findtext(name)
     try:
-        return float(text)
+        number = float(text)
     except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
         raise ValueError(
             f"{file} must hold a number in <{name}>, got {text!r}; correct it"
-        ) from None
+        )
+    return number

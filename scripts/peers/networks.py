@@ -84,11 +84,14 @@ def vae() -> nn.Module:
     return _VAE()
 
 
-def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
+def conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
+    """Builds a convolution without a bias, padded to keep sides."""
     return nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
+    """A branch and its shortcut, added and rectified."""
+
     def __init__(self, branch: nn.Module, shortcut: nn.Module):
         super().__init__()
         self.branch, self.shortcut = branch, shortcut
@@ -112,19 +115,19 @@ def _bottleneck(inputs: int, width: int, stride: int) -> nn.Module:
     outputs, shortcut = 4 * width, nn.Identity()
     if stride > 1 or inputs != outputs:
         shortcut = nn.Sequential(
-            _conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs)
+            conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs)
         )
     branch = nn.Sequential(
-        *(_conv(inputs, width, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)),
-        *(_conv(width, width, 3, stride), nn.BatchNorm2d(width), nn.ReLU(inplace=True)),
-        *(_conv(width, outputs, 1), nn.BatchNorm2d(outputs)),
+        *(conv(inputs, width, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)),
+        *(conv(width, width, 3, stride), nn.BatchNorm2d(width), nn.ReLU(inplace=True)),
+        *(conv(width, outputs, 1), nn.BatchNorm2d(outputs)),
     )
-    return _Residual(branch, shortcut)
+    return Residual(branch, shortcut)
 
 
 def resnet50() -> nn.Module:
     """Builds our resnet/50: 25,557,032 parameters."""
-    layers = [_conv(3, 64, 7, 2), nn.BatchNorm2d(64), nn.ReLU(inplace=True)]
+    layers = [conv(3, 64, 7, 2), nn.BatchNorm2d(64), nn.ReLU(inplace=True)]
     layers.append(nn.MaxPool2d(3, 2, 1))
     inputs = 64
     for stage, blocks in enumerate((3, 4, 6, 3)):
@@ -140,17 +143,17 @@ def resnet50() -> nn.Module:
 
 def resnet20() -> nn.Module:
     """Builds our resnet/20: 269,722 parameters."""
-    layers = [_conv(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(inplace=True)]
+    layers = [conv(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(inplace=True)]
     inputs = 16
     for width in (16, 32, 64):
         for block in range(3):
             stride = 2 if width > 16 and not block else 1
             branch = nn.Sequential(
-                *(_conv(inputs, width, 3, stride), nn.BatchNorm2d(width)),
-                *(nn.ReLU(inplace=True), _conv(width, width, 3), nn.BatchNorm2d(width)),
+                *(conv(inputs, width, 3, stride), nn.BatchNorm2d(width)),
+                *(nn.ReLU(inplace=True), conv(width, width, 3), nn.BatchNorm2d(width)),
             )
             shortcut = _Padding(width - inputs) if stride > 1 else nn.Identity()
-            layers.append(_Residual(branch, shortcut))
+            layers.append(Residual(branch, shortcut))
             inputs = width
     return nn.Sequential(
         *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)
@@ -206,7 +209,7 @@ class _AudioCNN(nn.Module):
         self.bands = nn.BatchNorm1d(fields.mels, affine=False)
         blocks, inputs, bands = [], 1, fields.mels
         for width in fields.features:
-            blocks += [_conv(inputs, width, 3), nn.BatchNorm2d(width), nn.ReLU()]
+            blocks += [conv(inputs, width, 3), nn.BatchNorm2d(width), nn.ReLU()]
             blocks.append(nn.MaxPool2d(2))
             inputs, bands = width, bands // 2
         self.blocks = nn.Sequential(*blocks)

@@ -22,6 +22,8 @@ class Work:
       pairs: tokens of a source and a target, instead of an image; see translation.py.
       window: tokens of a text, instead of an image; see language.py, bert.py, gpt.py.
       samples: of a waveform, instead of an image; see sounds.py.
+      objects: of a picture, to be found; see detection.py.
+      horizon: steps to forecast from `window` steps of a series; see forecasting.py.
     """
 
     model: str
@@ -38,10 +40,14 @@ class Work:
     pairs: tuple[int, ...] = ()
     window: int = 0
     samples: int = 0
+    objects: int = 0
+    horizon: int = 0
 
     @property
     def contenders(self) -> tuple[str, ...]:
         """Names of those that run; the first is what the others are compared with."""
+        if self.horizon:
+            return ("loop", "step", "native", "dataloader", *PLAIN)
         if self.loop:
             return ("loop", "step", "dataloader", "eager", "fused", "compiled")
         if self.samples:
@@ -59,6 +65,9 @@ PLAIN = ("eager", "compiled")
 
 _MNIST = dict(image=(28, 28, 1), classes=10, loop=True)
 _CODES = dict(optimizer="adam", rate=1e-3, **_MNIST)
+
+_OBJECTS = dict(image=(128, 160, 3), classes=80, objects=12, optimizer="adam")
+_SERIES = dict(optimizer="adam", window=336, horizon=96)
 
 # Named <builder in networks.py>[_<what differs>].
 WORK = {
@@ -86,6 +95,10 @@ WORK = {
     "stylegan2": Work(
         "stylegan2", "small", 8, 16, (32, 32, 3), task="adversarial", rate=2e-3
     ),
+    "centernet": Work("centernet", "resnet18", 16, 1, rate=1e-3, **_OBJECTS),
+    "centernet_predict": Work("centernet", "resnet18", 8, 5, train=False, **_OBJECTS),
+    "dlinear": Work("dlinear", "dlinear", 32, 1_000, rate=5e-3, **_SERIES),
+    "patchtst": Work("patchtst", "small-42", 128, 20, rate=1e-4, **_SERIES),
     "bahdanau": Work("seq2seq", "bahdanau", 128, 1, classes=5_893, pairs=(20, 20)),
     "lstm_ptb": Work("rnn", "ptb_medium", 20, 5, classes=10_000, rate=1.0, window=35),
     "bert_predict1": Work(

@@ -30,6 +30,16 @@ def test_annotations_beside_the_pictures(tmp_path):
     assert len(coco.load("validation", tmp_path)) == 1
 
 
+def test_all_splits_number_the_classes_of_the_first(tmp_path):
+    files.write_coco(tmp_path, "train", files.coco([]))
+    turned = ((1, "dog"), (2, "cat"))
+    told = files.coco([(1, 1, (8, 6, 32, 24), 0)], categories=turned)
+    files.write_coco(tmp_path, "val", told)
+    opened = coco.load("validation", tmp_path)
+    assert opened.spec.class_names == ("cat", "dog")
+    assert opened.gather(np.array([0]))["labels"][0, 0] == 1
+
+
 def test_an_unknown_category(tmp_path):
     file = files.write_coco(tmp_path, "train", files.coco([(1, 9, (8, 6, 32, 24), 0)]))
     with pytest.raises(ValueError) as error:
@@ -49,6 +59,16 @@ BROKEN = {
     ),
     "must give each bbox as [left, top, width, height], got [1, 2]; correct it": (
         json.dumps(files.coco([(1, 3, (1, 2), 0)]))
+    ),
+    "must give each bbox as [left, top, width, height], got [1, 2, None, 4]; correct "
+    "it": json.dumps(files.coco([(1, 3, (1, 2, None, 4), 0)])),
+    "has images without 'id'; correct it": json.dumps(
+        {"images": [1], "annotations": [], "categories": []}
+    ),
+    "must give each image's height and width in pixels, got 0 and 80 of a.jpg; correct "
+    "it": json.dumps(files.coco([])).replace('"height": 60', '"height": 0'),
+    "names no categories; add them, or set config.data.classes": json.dumps(
+        files.coco([], categories=())
     ),
 }
 

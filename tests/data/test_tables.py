@@ -64,6 +64,11 @@ def test_windows_line_ends_and_byte_order_mark(write):
             "in config.data",
         ),
         (
+            "a.csv",
+            "text,label,text\nx,1,y\n",
+            " has 2 columns 'text'; rename all but one",
+        ),
+        (
             "a.tsv",
             "text\tlabel\nx\t1\ny\n",
             "every row of {file} needs 2 cells (text, label), got 1 in line 3; correct "

@@ -28,6 +28,11 @@ def test_equal_steps_go_on(cells, step, unit, following):
     assert axis.written(axis.times(axis.count, axis.count + 1)) == [following]
 
 
+def test_times_with_a_zone_are_those_of_utc():
+    axis, _ = _align("2020-01-01T00:00:00+01:00", "2020-01-01T00:00:00Z")
+    assert (axis.step, axis.unit) == (3_600, "s")
+
+
 def test_rows_that_are_not_there_leave_places():
     axis, rows = _align("2020-01-01", "2020-01-02", "2020-01-03", "2020-01-06")
     assert axis.count == 6 and rows.tolist() == [0, 1, 2, 5]
@@ -55,6 +60,12 @@ def test_rows_that_are_not_there_leave_places():
             ("2020-01-01", "yesterday"),
             "column 'date' of FILE must hold times such as 2016-07-01 00:00:00, got "
             "'yesterday' in row 2 below the names; correct it, or name the column of "
+            "times with config.data.time",
+        ),
+        (
+            ("1577836800", "1577840400"),
+            "column 'date' of FILE must hold times such as 2016-07-01 00:00:00, got "
+            "'1577836800' in row 1 below the names; correct it, or name the column of "
             "times with config.data.time",
         ),
         (("2020-01-01",), "FILE needs 2 rows or more, got 1; bring more"),

@@ -164,8 +164,8 @@ def test_a_file_that_is_none(tmp_path):
     with pytest.raises(ValueError) as error:
         time_series.read(file)
     assert str(error.value) == (
-        f"{file} needs a column of numbers beside that of times, got only 'date'; add "
-        "one"
+        f"{file} needs a column of numbers beside that of times, with a comma between "
+        "them, got only 'date'; add one"
     )
 
 

@@ -96,6 +96,34 @@ def test_a_missing_number(tmp_path):
     )
 
 
+WRONG = {
+    ("<name>cat</name>", ""): "must name each object's class in <name>; correct it",
+    ("<width>80", "<width>nan"): (
+        "must hold a number in <size/width>, got 'nan'; correct it"
+    ),
+    ("<height>60", "<height>0"): (
+        "must give its picture's size, got height 0 and width 80; correct it"
+    ),
+}
+
+
+@pytest.mark.parametrize("change", WRONG)
+def test_what_is_not_told_is_one_sentence(change, tmp_path):
+    files.write_voc(tmp_path, {"a": [("cat", 8, 6, 40, 30)]})
+    file = tmp_path / "Annotations" / "a.xml"
+    file.write_text(file.read_text().replace(*change))
+    with pytest.raises(ValueError) as error:
+        voc.load("train", tmp_path)
+    assert str(error.value) == f"{file} {WRONG[change]}"
+
+
+def test_a_list_holds_a_name_in_each_line_and_an_empty_one_none(tmp_path):
+    boxes = {"a 1": [("cat", 8, 6, 40, 30)], "b": [("dog", 1, 1, 9, 9)]}
+    files.write_voc(tmp_path, boxes, {"train": ["a 1", ""], "test": []})
+    assert len(voc.load("train", tmp_path)) == 1
+    assert len(voc.load("test", tmp_path)) == 0
+
+
 def test_a_missing_picture(tmp_path):
     files.write_voc(tmp_path, {"a": [("cat", 8, 6, 40, 30)]})
     picture = tmp_path / "JPEGImages" / "a.jpg"
