@@ -49,6 +49,7 @@ def _write(options, config_argv) -> dict[str, int]:
 
     from research.training import experiment, programs, run
 
+    _check_draws(options)
     programs.enable_compile_cache()
     source = pathlib.Path(options.workdir)
     config = app.override_run_config(run.read_config(source), config_argv)
@@ -94,6 +95,14 @@ def _check(opened, options, source) -> None:
             f"augment needs --labels of at least {experiment.spec.num_classes}, one "
             f"per class, and --copies of at least 0, got {options.labels} and "
             f"{options.copies}; correct them"
+        )
+
+
+def _check_draws(options) -> None:
+    if not options.scale >= 0 or options.seed < 0:
+        raise ValueError(
+            "augment needs --scale and --seed of at least 0, got "
+            f"{options.scale} and {options.seed}; correct them"
         )
 
 

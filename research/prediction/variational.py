@@ -39,6 +39,10 @@ def of_run(opened: runs.Run, options: argparse.Namespace) -> Iterator[dict]:
             f"--samples={options.samples} draws that many examples, >= 1, and takes no "
             f"files, got {options.inputs}; give one or the other"
         )
+    if options.draw_seed < 0:
+        raise ValueError(
+            f"--draw-seed must be at least 0, got {options.draw_seed}; raise it"
+        )
     return _drawn(opened, options)
 
 

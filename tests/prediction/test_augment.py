@@ -60,3 +60,16 @@ def test_too_many_labels_are_one_sentence(trained, tmp_path, capsys):
     assert left.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith("error: class 0 has ") and error.endswith("ask for fewer\n")
+
+
+@pytest.mark.parametrize("wrong", ["--seed=-1", "--scale=-0.5", "--scale=nan"])
+def test_draws_out_of_range_are_one_sentence(wrong, tmp_path, capsys):
+    with pytest.raises(SystemExit) as left:
+        augment.main([f"--workdir={tmp_path}", f"--to={tmp_path}", wrong])
+    assert left.value.code == 2
+    value = wrong.partition("=")[2]
+    numbers = f"0.3 and {value}" if "seed" in wrong else f"{value} and 0"
+    assert capsys.readouterr().err == (
+        f"error: augment needs --scale and --seed of at least 0, got {numbers}; "
+        "correct them\n"
+    )

@@ -67,3 +67,8 @@ def test_draws_and_files_together_are_one_sentence(trained, capsys):
         "error: --samples=3 draws that many examples, >= 1, and takes no files, got "
         "['x.png']; give one or the other\n"
     )
+    with pytest.raises(SystemExit):
+        predict.main([f"--workdir={trained}", "--samples=3", "--draw-seed=-1"])
+    assert capsys.readouterr().err == (
+        "error: --draw-seed must be at least 0, got -1; raise it\n"
+    )
