@@ -281,3 +281,17 @@ def test_an_unknown_mode_is_refused(choose):
         "kernels must be one of auto, native, flash, got 'fast'; "
         "use 'auto' unless you compare the two"
     )
+
+
+def test_what_is_held_is_equal_and_an_array_of_its_own_on_cpu_alone():
+    def made(mode):
+        return lambda x: kernels.held(mode)(jnp.sin(x))
+
+    def text(mode, platform):
+        traced = jax.jit(made(mode)).trace(_normal(3))
+        return traced.lower(lowering_platforms=(platform,)).as_text()
+
+    _assert_equal(made("auto"), made("native"), _normal(3))
+    assert "optimization_barrier" in text("auto", "cpu")
+    assert "optimization_barrier" not in text("auto", "cuda")
+    assert "optimization_barrier" not in text("native", "cpu")

@@ -26,11 +26,17 @@ from research.models.layers.plain import (
     embed,
     gelu,
     group_norm,
+    held,
     layer_norm,
     max_pool,
 )
 from research.models.layers.pyramid import Pyramid
-from research.models.layers.residual import Trunk
+from research.models.layers.residual import (
+    Trunk,
+    backbone,
+    check_backbone,
+    check_halves,
+)
 from research.models.layers.spec_augment import SpecAugment
 from research.models.layers.spectrogram import log_mel
 from research.models.layers.transposed import conv_transpose
@@ -46,9 +52,12 @@ __all__ = [
     "Trunk",
     "attention",
     "avg_pool",
+    "backbone",
     "batch_norm",
     "build",
+    "check_backbone",
     "check_choice",
+    "check_halves",
     "conv",
     "conv_transpose",
     "dense",
@@ -58,6 +67,7 @@ __all__ = [
     "fbank_samples",
     "gelu",
     "group_norm",
+    "held",
     "layer_norm",
     "log_mel",
     "max_pool",
