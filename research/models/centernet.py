@@ -76,11 +76,7 @@ class CenterNet(nn.Module):
         Raises:
           ValueError: a side is no multiple of 32.
         """
-        if x.shape[1] % 32 or x.shape[2] % 32:
-            raise ValueError(
-                f"centernet halves images five times, got {x.shape[1]} x {x.shape[2]} "
-                "pixels; use multiples of 32 in config.data.image_size"
-            )
+        layers.check_halves("centernet", x)
         shared = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         conv = layers.conv(self.kernels, **shared)
         norm = layers.batch_norm(
@@ -90,16 +86,7 @@ class CenterNet(nn.Module):
             epsilon=1e-5,
             **shared,
         )
-        maps = layers.Trunk(
-            self.stage_sizes,
-            self.features,
-            self.stem_features,
-            self.block,
-            norm=self.norm,
-            kernels=self.kernels,
-            name="backbone",
-            **shared,
-        )(x, train=train)
+        maps = layers.backbone(self, self.kernels, **shared)(x, train=train)
         y = maps[-1]
         for i, width in enumerate(self.decoder, 1):
             y = conv(width, (3, 3), use_bias=False, name=f"up{i}_conv")(y)
@@ -155,12 +142,10 @@ def build(variant: str, **overrides: Any) -> CenterNet:
       ValueError: the variant, a field or a field's value is unknown.
     """
     model = layers.build(CenterNet, VARIANTS, variant, overrides)
-    layers.check_choice("block", model.block, ("basic", "bottleneck"))
-    layers.check_choice("norm", model.norm, ("batch", "frozen"))
-    lengths = len(model.stage_sizes), len(model.features), len(model.decoder)
-    if lengths != (4, 4, 3):
+    layers.check_backbone("centernet", model)
+    if len(model.decoder) != 3:
         raise ValueError(
-            "centernet needs four stage_sizes and features and three decoder widths, "
-            f"got {lengths[0]}, {lengths[1]} and {lengths[2]}; correct them"
+            f"centernet needs three decoder widths, got {len(model.decoder)}; correct "
+            "them"
         )
     return model

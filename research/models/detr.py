@@ -171,16 +171,7 @@ class DETR(nn.Module):
         """
         shared = dict(dtype=self.dtype, param_dtype=self.param_dtype)
         forms = "native" if self.kernels == "native" else "auto"
-        x = layers.Trunk(
-            self.stage_sizes,
-            self.features,
-            self.stem_features,
-            self.block,
-            norm=self.norm,
-            kernels=forms,
-            name="backbone",
-            **shared,
-        )(x, train=train)[-1]
+        x = layers.backbone(self, forms, **shared)(x, train=train)[-1]
         conv = layers.conv(forms, **shared)
         x = conv(self.width, (1, 1), name="input_projection")(x)
         place = sine_positions(*x.shape[1:3], self.width).astype(x.dtype)[None]
@@ -262,13 +253,7 @@ def build(variant: str, **overrides: Any) -> DETR:
       ValueError: the variant, a field or a field's value is unknown.
     """
     model = layers.build(DETR, VARIANTS, variant, overrides)
-    layers.check_choice("block", model.block, ("basic", "bottleneck"))
-    layers.check_choice("norm", model.norm, ("batch", "frozen"))
-    if (len(model.stage_sizes), len(model.features)) != (4, 4):
-        raise ValueError(
-            "detr needs four stage_sizes and features, got "
-            f"{len(model.stage_sizes)} and {len(model.features)}; correct them"
-        )
+    layers.check_backbone("detr", model)
     if model.width % 4 or model.width % model.heads:
         raise ValueError(
             f"detr width={model.width} must be a multiple of 4 and of heads="

@@ -115,22 +115,9 @@ class RetinaNet(nn.Module):
         Raises:
           ValueError: a side is no multiple of 32.
         """
-        if x.shape[1] % 32 or x.shape[2] % 32:
-            raise ValueError(
-                f"retinanet halves images five times, got {x.shape[1]} x {x.shape[2]} "
-                "pixels; use multiples of 32 in config.data.image_size"
-            )
+        layers.check_halves("retinanet", x)
         shared = dict(dtype=self.dtype, param_dtype=self.param_dtype)
-        maps = layers.Trunk(
-            self.stage_sizes,
-            self.features,
-            self.stem_features,
-            self.block,
-            norm=self.norm,
-            kernels=self.kernels,
-            name="backbone",
-            **shared,
-        )(x, train=train)
+        maps = layers.backbone(self, self.kernels, **shared)(x, train=train)
         maps = layers.Pyramid(
             self.pyramid, kernels=self.kernels, name="pyramid", **shared
         )(maps[1:])
@@ -179,11 +166,5 @@ def build(variant: str, **overrides: Any) -> RetinaNet:
       ValueError: the variant, a field or a field's value is unknown.
     """
     model = layers.build(RetinaNet, VARIANTS, variant, overrides)
-    layers.check_choice("block", model.block, ("basic", "bottleneck"))
-    layers.check_choice("norm", model.norm, ("batch", "frozen"))
-    if (len(model.stage_sizes), len(model.features)) != (4, 4):
-        raise ValueError(
-            "retinanet needs four stage_sizes and features, got "
-            f"{len(model.stage_sizes)} and {len(model.features)}; correct them"
-        )
+    layers.check_backbone("retinanet", model)
     return model

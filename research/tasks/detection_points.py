@@ -2,6 +2,9 @@
 
 The model says per cell of R pixels "logits", "size" and "offset", see
 `research/models/centernet.py`. Equations are those of https://arxiv.org/abs/1904.07850.
+Differences from the authors' code: the radius of a Gaussian is not rounded down, and it
+is not cut off there (a percent of the loss at most); the radius is the least root of
+CornerNet's three cases, where their formula for the first takes the larger root.
 """
 
 import flax.linen as nn

@@ -91,8 +91,14 @@ def test_sides_that_do_not_halve_are_refused(module):
 
 
 WRONG = {
-    "centernet needs four stage_sizes and features and three decoder widths, got 4, 4 "
-    "and 2; correct them": (centernet, {"decoder": (8, 8)}),
+    "centernet needs three decoder widths, got 2; correct them": (
+        centernet,
+        {"decoder": (8, 8)},
+    ),
+    "centernet needs four stage_sizes and features, got 4 and 3; correct them": (
+        centernet,
+        {"features": (8, 8, 8)},
+    ),
     "retinanet needs four stage_sizes and features, got 3 and 4; correct them": (
         retinanet,
         {"stage_sizes": (1, 1, 1)},

@@ -283,13 +283,15 @@ def test_an_unknown_mode_is_refused(choose):
     )
 
 
-@pytest.mark.parametrize("sides", [None, (12, 10), (11, 10), (11, 9)])
-def test_resize_convolution_equals_doubling_first(sides):
-    x, w = _normal(2, 6, 5, 3), _normal(3, 3, 3, 4)
+def test_what_is_held_is_equal_and_an_array_of_its_own_on_cpu_alone():
+    def made(mode):
+        return lambda x: kernels.held(mode)(jnp.sin(x))
 
-    def bind(mode):
-        form = kernels.resize_conv(mode, sides)
-        options = dict(dimension_numbers=NHWC, feature_group_count=1)
-        return lambda x, w: form(x, w, (1, 1), "SAME", **options)
+    def text(mode, platform):
+        traced = jax.jit(made(mode)).trace(_normal(3))
+        return traced.lower(lowering_platforms=(platform,)).as_text()
 
-    _assert_equal(bind("auto"), bind("native"), x, w)
+    _assert_equal(made("auto"), made("native"), _normal(3))
+    assert "optimization_barrier" in text("auto", "cpu")
+    assert "optimization_barrier" not in text("auto", "cuda")
+    assert "optimization_barrier" not in text("native", "cpu")

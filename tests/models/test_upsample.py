@@ -1,10 +1,11 @@
-"""Nearest-neighbour upsampling against PyTorch's, exactly."""
+"""Nearest-neighbour upsampling against PyTorch's, exactly; convolving behind it."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.models import layers
+from research.models import kernels, layers
 
 
 @pytest.mark.parametrize("sides", [(6, 10), (5, 9), (5, 10)])
@@ -23,3 +24,20 @@ def test_maps_are_doubled_as_pytorch_does(sides):
 def test_sequences_are_doubled_along_time():
     x = jnp.arange(6.0).reshape(1, 3, 2)
     assert layers.upsample(x, (5,))[0, :, 0].tolist() == [0, 0, 2, 2, 4]
+
+
+@pytest.mark.parametrize("sides", [None, (12, 10), (11, 10), (11, 9)])
+def test_convolving_what_is_upsampled_has_a_quick_form_on_cpu(sides):
+    generator = np.random.default_rng(0)
+    x = jnp.asarray(generator.normal(size=(2, 6, 5, 3)), jnp.float32)
+    w = jnp.asarray(generator.normal(size=(3, 3, 3, 4)), jnp.float32)
+
+    def run(mode):
+        form = kernels.resize_conv(mode, sides)
+        options = dict(dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        options["feature_group_count"] = 1
+        y, pull = jax.vjp(lambda x, w: form(x, w, (1, 1), "SAME", **options), x, w)
+        return y, *pull(jnp.cos(y))
+
+    for auto, native in zip(run("auto"), run("native"), strict=True):
+        np.testing.assert_allclose(auto, native, rtol=1e-4, atol=1e-4)

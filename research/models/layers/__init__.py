@@ -29,13 +29,19 @@ from research.models.layers.plain import (
     embed,
     gelu,
     group_norm,
+    held,
     layer_norm,
     max_pool,
     resize_conv,
     symmetric,
 )
 from research.models.layers.pyramid import Pyramid
-from research.models.layers.residual import Trunk
+from research.models.layers.residual import (
+    Trunk,
+    backbone,
+    check_backbone,
+    check_halves,
+)
 from research.models.layers.spec_augment import SpecAugment
 from research.models.layers.spectrogram import log_mel
 from research.models.layers.transposed import conv_transpose
@@ -54,11 +60,14 @@ __all__ = [
     "Trunk",
     "attention",
     "avg_pool",
+    "backbone",
     "batch_norm",
     "beside",
     "build",
     "build_pair",
+    "check_backbone",
     "check_choice",
+    "check_halves",
     "check_heads",
     "check_patches",
     "check_sides",
@@ -71,6 +80,7 @@ __all__ = [
     "fbank_samples",
     "gelu",
     "group_norm",
+    "held",
     "layer_norm",
     "log_mel",
     "max_pool",

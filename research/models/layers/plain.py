@@ -81,6 +81,11 @@ def embed(kernels: str, **fields: Any) -> Callable[..., nn.Embed]:
     return partial(forms.embed(kernels), **fields)
 
 
+def held(kernels: str) -> Callable[[Any], Any]:
+    """Chooses how an array that several operations read is kept; see `kernels`."""
+    return forms.held(kernels)
+
+
 def gelu(kernels: str, *, approximate: bool = False) -> Callable[..., Any]:
     """Chooses a form of gelu; kernels is "auto" or "native".
 

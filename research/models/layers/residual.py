@@ -162,3 +162,45 @@ class Trunk(nn.Module):
                 )(x)
             maps.append(x)
         return tuple(maps)
+
+
+def backbone(model: Any, kernels: str, **shared: Any) -> Trunk:
+    """Builds the trunk that the fields of a detector describe, named "backbone".
+
+    Args:
+      model: has stage_sizes, features, stem_features, block and norm.
+      kernels: "auto" or "native".
+      **shared: dtype and param_dtype.
+    """
+    names = ("stage_sizes", "features", "stem_features", "block", "norm")
+    fields = {name: getattr(model, name) for name in names}
+    return Trunk(**fields, kernels=kernels, name="backbone", **shared)
+
+
+def check_backbone(name: str, model: Any) -> None:
+    """Checks what `backbone` reads of the detector `name`.
+
+    Raises:
+      ValueError: a choice is unknown, or there are not four stages.
+    """
+    plain.check_choice("block", model.block, ("basic", "bottleneck"))
+    plain.check_choice("norm", model.norm, ("batch", "frozen"))
+    lengths = len(model.stage_sizes), len(model.features)
+    if lengths != (4, 4):
+        raise ValueError(
+            f"{name} needs four stage_sizes and features, got {lengths[0]} and "
+            f"{lengths[1]}; correct them"
+        )
+
+
+def check_halves(name: str, x: Float[Array, "b h w c"]) -> None:
+    """Checks that the detector `name` can halve images five times.
+
+    Raises:
+      ValueError: a side is no multiple of 32.
+    """
+    if x.shape[1] % 32 or x.shape[2] % 32:
+        raise ValueError(
+            f"{name} halves images five times, got {x.shape[1]} x {x.shape[2]} "
+            "pixels; use multiples of 32 in config.data.image_size"
+        )
