@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from research.models.layers import plain
+from research.models.layers import checks, plain
 
 EXPANSION = 4  # outputs of a bottleneck over its inner width, Table 1
 
@@ -183,8 +183,8 @@ def check_backbone(name: str, model: Any) -> None:
     Raises:
       ValueError: a choice is unknown, or there are not four stages.
     """
-    plain.check_choice("block", model.block, ("basic", "bottleneck"))
-    plain.check_choice("norm", model.norm, ("batch", "frozen"))
+    checks.check_choice("block", model.block, ("basic", "bottleneck"))
+    checks.check_choice("norm", model.norm, ("batch", "frozen"))
     lengths = len(model.stage_sizes), len(model.features)
     if lengths != (4, 4):
         raise ValueError(
