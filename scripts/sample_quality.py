@@ -21,6 +21,7 @@ import importlib
 import inspect
 import json
 import pathlib
+import re
 
 from scripts import app
 
@@ -41,8 +42,10 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--checkpoint", default="best", help="best, latest, a step, or all that exist"
     )
-    for name in _HOW:
-        parser.add_argument(f"--{name}", help="how to draw; several by commas")
+    parser.add_argument("--steps", help="of the sampler; several by commas")
+    parser.add_argument("--sampler", help="of diffusion; several by commas")
+    parser.add_argument("--guidance", help="of diffusion; several by commas")
+    parser.add_argument("--truncation", help="of the noise; several by commas")
     parser.add_argument("--json", action="store_true", help="metrics as the last line")
     options, config_argv = app.parse(parser, argv)
     with app.one_sentence_errors():
@@ -116,7 +119,7 @@ def _drawing(task: str):
     able = [
         file.stem
         for file in sorted(folder.glob("*.py"))
-        if "\ndef draw(opened" in file.read_text(encoding="utf-8")
+        if re.search(r"^def draw\(\s*opened", file.read_text("utf-8"), re.MULTILINE)
     ]
     if task not in able:
         raise ValueError(

@@ -76,7 +76,7 @@ def test_json_round_trip(name, tmp_path):
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_every_misspelt_key_on_the_command_line_names_the_right_one(name):
-    for key, value in _leaves(app.read_config(name)):
+    for key, value in _own(name):
         group, _, last = key.rpartition(".")
         wrong = f"{group}.{_misspell(last)}".lstrip(".")
         argv = [f"--config={name}", f"--config.{wrong}={value}"]
@@ -84,6 +84,13 @@ def test_every_misspelt_key_on_the_command_line_names_the_right_one(name):
             _build(app.load_config(argv), name)
         meant = (f"did you mean {last!r}?", f"did you mean {key!r}?")
         assert any(words in str(error.value) for words in meant), key
+
+
+def _own(name: str):
+    """Lists the keys of a config, what all have only of the first."""
+    for key, value in _leaves(app.read_config(name)):
+        if name == ONE_OF_EACH[0] or key.startswith(("model.", "task.", "data.")):
+            yield key, value
 
 
 def _write(tmp_path, line: str):
@@ -128,7 +135,7 @@ def test_a_value_of_another_type_in_a_file_is_one_sentence(tmp_path):
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_every_misspelt_key_in_a_file_names_the_right_one(name, tmp_path):
-    for key, value in _leaves(app.read_config(name)):
+    for key, value in _own(name):
         group, _, last = key.rpartition(".")
         wrong = ".".join(part for part in (group, _misspell(last)) if part)
         file = tmp_path / "experiment.py"

@@ -134,7 +134,8 @@ def _is_large(name: str) -> bool:
     """Whether the quick form takes half a minute to trace and compile."""
     return name.endswith(("_imagenet", "_finetune")) or name in (
         *("speedrun_cifar10", "vit_cifar10"),
-        *("ddpm_cifar10", "dit_cifar10", "flow_cifar10", "ast_speech_commands"),
+        *("ddpm_cifar10", "dit_cifar10", "flow_cifar10", "ddpm_mnist"),
+        "ast_speech_commands",
     )
 
 
