@@ -5,8 +5,9 @@ network is BERT-Tiny of Turc et al. 2019, https://arxiv.org/abs/1908.08962, with
 WordPieces instead of 30,522.
 python scripts/train.py --config=configs/bert_nano_wikitext2.py
 --config.data.path=FOLDER --workdir=runs/bert_nano_wikitext2
-(FOLDER holds train.txt, valid.txt and test.txt.) Hardware: 2 CPU cores, about 10
-minutes by the time of a step. Not run whole yet.
+(FOLDER holds train.txt, valid.txt and test.txt.) Hardware: 2 CPU cores, half an hour
+beside other programs. Expected: test loss 5.99 nats per hidden piece, where the counts
+of the pieces in training alone have 6.30: so short a run learns little more.
 Differences: shorter texts, a larger learning rate and no dropout, for so short a run.
 """
 
