@@ -32,7 +32,8 @@ def write(file: pathlib.Path, rows: Sequence[tuple[str, np.ndarray]]) -> None:
       rows: (name, (n, h, w, c) uint8) from top to bottom.
     """
     columns, step = max(len(images) for _, images in rows), _CELL + _GAP
-    size = (_MARGIN + columns * step, len(rows) * step + _GAP)
+    margin = _MARGIN if any(name for name, _ in rows) else _GAP
+    size = (margin + columns * step, len(rows) * step + _GAP)
     canvas = Image.new("RGB", size, "white")
     draw, face = ImageDraw.Draw(canvas), pictures.font()
     for row, (name, images) in enumerate(rows):
@@ -45,7 +46,7 @@ def write(file: pathlib.Path, rows: Sequence[tuple[str, np.ndarray]]) -> None:
             anchor="lm",
         )
         for column, array in enumerate(images):
-            canvas.paste(_cell(array), (_MARGIN + column * step, top))
+            canvas.paste(_cell(array), (margin + column * step, top))
     file.parent.mkdir(parents=True, exist_ok=True)
     canvas.save(file, optimize=True)
 
