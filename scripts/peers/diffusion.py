@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from scripts.peers import work
+from scripts.peers import timing, work
 
 _CLIP, _STEPS = 1.0, 1000
 
@@ -34,7 +34,6 @@ def prepare(item: work.Work, contender: str):
 
 def _train(item: work.Work, kernels: str):
     """Times the compiled training step of configs/ddpm_cifar10.py."""
-    import jax
 
     from research.data import source
     from research.training import experiment, programs
@@ -53,17 +52,7 @@ def _train(item: work.Work, kernels: str):
     }
     spec = source.Spec(features, source.number_names(item.classes))
     ours = programs.Programs(experiment.build(config, spec, 10_000 * item.batch))
-    state = ours.init(0)
-
-    def run(steps: int) -> float:
-        nonlocal state
-        began = time.perf_counter()
-        for _ in range(steps):
-            state, packed = ours.train(state, None, data)
-        jax.block_until_ready((state, packed))
-        return time.perf_counter() - began
-
-    return run
+    return timing.training(ours, data)
 
 
 def _train_by_pytorch(item: work.Work, compiled: bool):

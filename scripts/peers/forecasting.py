@@ -15,7 +15,7 @@ import time
 
 import numpy as np
 
-from scripts.peers import work
+from scripts.peers import timing, work
 
 CHANNELS, _ROWS, _TRAINED = 7, 14_400, 8_640
 _LOGGED = 50  # steps of a line in our log
@@ -70,7 +70,6 @@ def _loop(item: work.Work):
 
 def _step(item: work.Work, kernels: str):
     """Times the compiled training step, on one batch that does not change."""
-    import jax
 
     from research.data import synthetic_time_series
     from research.training import experiment, programs
@@ -81,17 +80,8 @@ def _step(item: work.Work, kernels: str):
     options = dict(length=item.window, horizon=item.horizon, channels=CHANNELS)
     examples = synthetic_time_series.load("train", count=_ROWS, **options)
     ours = programs.Programs(experiment.build(config, examples.spec, len(examples)))
-    rows, state = examples.gather(np.arange(item.batch)), ours.init(0)
-
-    def run(steps: int) -> float:
-        nonlocal state
-        began = time.perf_counter()
-        for _ in range(steps):
-            state, packed = ours.train(state, None, rows)
-        jax.block_until_ready((state, packed))
-        return time.perf_counter() - began
-
-    return run
+    rows = examples.gather(np.arange(item.batch))
+    return timing.training(ours, rows)
 
 
 def network(item: work.Work):

@@ -20,7 +20,7 @@ import time
 
 import numpy as np
 
-from scripts.peers import work
+from scripts.peers import timing, work
 
 _BETAS = (0.5, 0.999)
 
@@ -75,7 +75,6 @@ def config(item: work.Work, kernels: str):
 
 def _ours(item: work.Work, kernels: str):
     """Times our compiled training step, on one batch that does not change."""
-    import jax
 
     from research.data import source
     from research.training import experiment, programs
@@ -84,17 +83,7 @@ def _ours(item: work.Work, kernels: str):
     examples = source.Arrays(batch(item), ("image",))
     built = experiment.build(config(item, kernels), examples.spec, 10_000 * item.batch)
     ours, data = programs.Programs(built), examples.gather(np.arange(item.batch))
-    state = ours.init(0)
-
-    def run(steps: int) -> float:
-        nonlocal state
-        began = time.perf_counter()
-        for _ in range(steps):
-            state, packed = ours.train(state, None, data)
-        jax.block_until_ready((state, packed))
-        return time.perf_counter() - began
-
-    return run
+    return timing.training(ours, data)
 
 
 def networks(item: work.Work):

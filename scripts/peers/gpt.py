@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from scripts.peers import work
+from scripts.peers import timing, work
 
 PROMPT, WRITTEN = 32, 32  # tokens of a text that is written
 _DECAY, _BETAS, _CLIP = 0.1, (0.9, 0.99), 1.0
@@ -35,7 +35,6 @@ def prepare(item: work.Work, contender: str):
 
 def _train(item: work.Work, kernels: str):
     """Times the compiled training step of configs/gpt_shakespeare_char.py."""
-    import jax
 
     from research.data import source
     from research.training import experiment, programs
@@ -50,17 +49,8 @@ def _train(item: work.Work, kernels: str):
         sizes={"vocab_size": item.classes},
     )
     ours = programs.Programs(experiment.build(config, spec, 10_000 * item.batch))
-    data, state = {"token": batch(item)}, ours.init(0)
-
-    def run(steps: int) -> float:
-        nonlocal state
-        began = time.perf_counter()
-        for _ in range(steps):
-            state, packed = ours.train(state, None, data)
-        jax.block_until_ready((state, packed))
-        return time.perf_counter() - began
-
-    return run
+    data = {"token": batch(item)}
+    return timing.training(ours, data)
 
 
 def _write(item: work.Work, kernels: str):

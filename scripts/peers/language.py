@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from scripts.peers import work
+from scripts.peers import timing, work
 
 
 def batch(item: work.Work) -> dict[str, np.ndarray]:
@@ -31,7 +31,6 @@ def prepare(item: work.Work, contender: str):
 
 def _ours(item: work.Work, kernels: str):
     """Times the compiled training step of the experiment lstm_ptb_medium."""
-    import jax
 
     from research.data import source
     from research.training import experiment, programs
@@ -48,17 +47,8 @@ def _ours(item: work.Work, kernels: str):
         contiguous=True,
     )
     ours = programs.Programs(experiment.build(config, spec, 100 * item.batch))
-    data, state = batch(item), ours.init(0)
-
-    def run(steps: int) -> float:
-        nonlocal state
-        began = time.perf_counter()
-        for _ in range(steps):
-            state, packed = ours.train(state, None, data)
-        jax.block_until_ready((state, packed))
-        return time.perf_counter() - began
-
-    return run
+    data = batch(item)
+    return timing.training(ours, data)
 
 
 def network(item: work.Work):

@@ -14,7 +14,7 @@ from configs import base
 from research.data import source
 from research.training import experiment, loop, programs, tracking
 from scripts import app
-from scripts.peers import work
+from scripts.peers import timing, work
 
 
 def _config(item: work.Work, steps: int, kernels: str = "auto"):
@@ -81,17 +81,7 @@ def prepare_step(item: work.Work, kernels: str):
     examples = _examples(item)
     ours = programs.Programs(experiment.build(config, examples.spec, len(examples)))
     batch = examples.gather(np.arange(item.batch))
-    state = ours.init(0)
-
-    def run(steps: int) -> float:
-        nonlocal state
-        began = time.perf_counter()
-        for _ in range(steps):
-            state, packed = ours.train(state, None, batch)
-        jax.block_until_ready((state, packed))
-        return time.perf_counter() - began
-
-    return run
+    return timing.training(ours, batch)
 
 
 def prepare_prediction(item: work.Work, kernels: str):

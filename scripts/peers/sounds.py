@@ -11,7 +11,7 @@ from research.models import audio_cnn
 from research.models.layers import spectrogram
 from research.training import experiment, programs
 from scripts import app
-from scripts.peers import work
+from scripts.peers import timing, work
 
 
 def prepare(item: work.Work, contender: str):
@@ -48,17 +48,8 @@ def _step(item: work.Work, kernels: str):
     names = source.number_names(item.classes)
     spec = sound_files.spec(item.samples, config.data.sample_rate, names)
     ours = programs.Programs(experiment.build(config, spec, len(examples)))
-    state, rows = ours.init(0), examples.gather(np.arange(item.batch))
-
-    def run(steps: int) -> float:
-        nonlocal state
-        began = time.perf_counter()
-        for _ in range(steps):
-            state, packed = ours.train(state, None, rows)
-        jax.block_until_ready((state, packed))
-        return time.perf_counter() - began
-
-    return run
+    rows = examples.gather(np.arange(item.batch))
+    return timing.training(ours, rows)
 
 
 def _features(item: work.Work):
