@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from research.data import preprocess
+from research.models import kernels
 from research.reports import progress, strips
 from research.training import run as runs
 
@@ -82,7 +83,7 @@ def draw(
 def _images(opened, count, seed, truncation=1.0, label=None) -> Iterator[np.ndarray]:
     """Yields images as the network makes them."""
     task, shape = opened.programs.experiment.task, _shape(opened)
-    key = jax.random.key(seed)
+    key = kernels.key(seed)
     size = max(1, min(count, _CHUNK, _PIXELS // (shape[0] * shape[1])))
 
     @jax.jit
@@ -132,7 +133,7 @@ def _walks(opened: runs.Run, options) -> Iterator[np.ndarray]:
     """Yields rows of images between two draws each, on the arc that joins them."""
     task, shape = opened.programs.experiment.task, _shape(opened)
     data = opened.programs.experiment.config.data
-    ends = np.asarray(task.game.noise(jax.random.key(options.seed), 2 * _ROWS))
+    ends = np.asarray(task.game.noise(kernels.key(options.seed), 2 * _ROWS))
     label = np.zeros(_STAGES, np.int32) + (options.label or 0)
     make = jax.jit(
         lambda state, z: task.generate(state, z, shape, label, options.truncation)
@@ -146,7 +147,7 @@ def _mixed(opened: runs.Run, options) -> list[tuple[str, np.ndarray]]:
     """Makes rows whose first half of the layers is the row's, the rest the column's."""
     task, shape = opened.programs.experiment.task, _shape(opened)
     data = opened.programs.experiment.config.data
-    z = task.game.noise(jax.random.key(options.seed), _TABLE)
+    z = task.game.noise(kernels.key(options.seed), _TABLE)
     label = jnp.full(_TABLE, options.label or 0)
 
     @jax.jit

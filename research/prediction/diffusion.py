@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from research.models import kernels
 from research.prediction import reconstruction
 from research.reports import strips
 from research.tasks import drawing, samplers
@@ -178,7 +179,7 @@ def images(
 
     parts = []
     for first in range(0, count, size):
-        key = jax.random.fold_in(jax.random.key(seed), first)
+        key = jax.random.fold_in(kernels.key(seed), first)
         given = mask = None
         if start is not None:
             given, mask = rows(start.given, first), start.mask

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 
 from research import weights
 from research.data import tokenization
+from research.models import kernels
 from research.tasks import generation, sampling
 from research.training import run as runs
 
@@ -103,7 +104,7 @@ class Texts(Iterable):
         self._tokens, self._mask = _left_padded(tokenizer, self._prompts)
         self._how = sampling.Sampling(options.temperature, options.top_k, options.top_p)
         self._stop = _stop_id(tokenizer, options.stop)
-        self._count, self._key = options.max_tokens, jax.random.key(options.seed)
+        self._count, self._key = options.max_tokens, kernels.key(options.seed)
 
     def __len__(self) -> int:
         return len(self._prompts)

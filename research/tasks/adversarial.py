@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from research.models import kernels
 from research.tasks import adversaries, averaging, gradient, health, turns
 from research.tasks.game import PRIORS, Game
 from research.tasks.penalties import Stability
@@ -67,7 +68,7 @@ class Adversarial(Task):
         _check_parts(len(x), self.discriminator_steps * self.options.accumulate)
         z = jnp.zeros((len(x), self.model.latent))
         variables = self.model.init(
-            jax.random.key(seed), z, x, self._label(batch), train=False
+            kernels.key(seed), z, x, self._label(batch), train=False
         )
         params, collections = variables["params"], {**variables}
         del collections["params"]
@@ -185,7 +186,7 @@ class Adversarial(Task):
         return {**averaged, "discriminator": params["discriminator"]}
 
     def _fixed(self, state: TrainState) -> jax.Array:
-        return jax.random.fold_in(jax.random.key(state.seed), _EVALUATION)
+        return jax.random.fold_in(kernels.key(state.seed), _EVALUATION)
 
     def _label(self, batch):
         return batch["label"] if self.model.classes else None

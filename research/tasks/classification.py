@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from research.metrics import accuracy
+from research.models import kernels
 from research.tasks import gradient
 from research.tasks.task import Task
 from research.training.state import TrainState
@@ -31,9 +32,7 @@ class Classification(Task):
 
     def init(self, seed: jax.Array, batch) -> TrainState:
         """Draws the initial state; `batch` gives shapes only."""
-        variables = self.model.init(
-            jax.random.key(seed), batch[self.input], train=False
-        )
+        variables = self.model.init(kernels.key(seed), batch[self.input], train=False)
         model_state = {k: v for k, v in variables.items() if k != "params"}
         return gradient.init_state(
             variables["params"], model_state, self.tx, seed, self.options

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import optax
 
 from research.metrics import mean_average_precision
+from research.models import kernels
 from research.tasks import boxes as geometry
 from research.tasks import gradient, suppression
 from research.tasks.task import Task
@@ -46,7 +47,7 @@ class Detection(Task):
 
     def init(self, seed: jax.Array, batch) -> TrainState:
         """Draws the initial state; `batch` gives shapes only."""
-        variables = self.model.init(jax.random.key(seed), batch["image"], train=False)
+        variables = self.model.init(kernels.key(seed), batch["image"], train=False)
         model_state = {k: v for k, v in variables.items() if k != "params"}
         return gradient.init_state(
             variables["params"], model_state, self.tx, seed, self.options

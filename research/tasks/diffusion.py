@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from research.models import kernels
 from research.tasks import (
     bound,
     denoising,
@@ -78,7 +79,7 @@ class Diffusion(Task):
                 f"{x.shape[-1]}, to be trained here; set it to 0"
             )
         time = jnp.zeros(x.shape[:1])
-        key = jax.random.key(seed)
+        key = kernels.key(seed)
         variables = self.model.init(key, x, time, self._label(batch), train=False)
         return gradient.init_state(variables["params"], {}, self.tx, seed, self.options)
 
@@ -91,7 +92,7 @@ class Diffusion(Task):
         # Of the batch's own contents, so that batches draw different steps. A sum of
         # integers is the same on any number of devices.
         contents = jnp.sum(jnp.round(255 * batch[self.input]).astype(jnp.int32))
-        key = jax.random.fold_in(jax.random.key(state.seed), _EVALUATION)
+        key = jax.random.fold_in(kernels.key(state.seed), _EVALUATION)
         key = jax.random.fold_in(key, contents)
         return self._metrics(state.eval_params(), batch, key, train=False)
 
@@ -104,7 +105,7 @@ class Diffusion(Task):
           noise, and the network's estimate of it.
         """
         x, label = batch[self.input], self._label(batch)
-        key = jax.random.fold_in(jax.random.key(state.seed), _EVALUATION)
+        key = jax.random.fold_in(kernels.key(state.seed), _EVALUATION)
         made, seen = self.sample(state, key, x.shape, label)
         stages = jnp.round(jnp.linspace(0, len(seen) - 1, STAGES)).astype(jnp.int32)
         noisy, denoised = self.network.look(

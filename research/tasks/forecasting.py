@@ -28,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from research.models import kernels
 from research.tasks import gradient
 from research.tasks.task import Task
 from research.training.state import TrainState
@@ -70,7 +71,7 @@ class Forecasting(Task):
                 "times; leave it False"
             )
         outputs, variables = self.model.init_with_output(
-            jax.random.key(seed), *self._inputs(batch), train=False
+            kernels.key(seed), *self._inputs(batch), train=False
         )
         wanted = (*batch["target"].shape, len(self.quantiles) or 1)
         if outputs.shape != wanted:

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import optax
 
 from research.metrics import accuracy
+from research.models import kernels
 from research.tasks import generation, gradient, sampling
 from research.tasks.task import Task
 from research.training.state import TrainState
@@ -47,7 +48,7 @@ class LanguageModeling(Task):
         """Draws the initial state; `batch` gives shapes only."""
         token = batch["token"]
         variables = self.model.init(
-            jax.random.key(seed), jnp.maximum(token[:, :-1], 0), train=False
+            kernels.key(seed), jnp.maximum(token[:, :-1], 0), train=False
         )
         model_state = {k: v for k, v in variables.items() if k != "params"}
         if self.carry:

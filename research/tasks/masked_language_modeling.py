@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import optax
 
 from research.metrics import accuracy
+from research.models import kernels
 from research.tasks import gradient, masking
 from research.tasks.task import Task
 from research.training.state import TrainState
@@ -39,7 +40,7 @@ class MaskedLanguageModeling(Task):
 
     def init(self, seed: jax.Array, batch) -> TrainState:
         """Draws the initial state; `batch` gives shapes only."""
-        variables = self.model.init(jax.random.key(seed), batch["token"], train=False)
+        variables = self.model.init(kernels.key(seed), batch["token"], train=False)
         model_state = {k: v for k, v in variables.items() if k != "params"}
         return gradient.init_state(
             variables["params"], model_state, self.tx, seed, self.options

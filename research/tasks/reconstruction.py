@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from research.models import kernels
 from research.tasks import comparing, corruption, gradient
 from research.tasks.task import Task
 from research.training.state import TrainState
@@ -45,9 +46,7 @@ class Reconstruction(Task):
 
     def init(self, seed: jax.Array, batch) -> TrainState:
         """Draws the initial state; `batch` gives shapes only."""
-        variables = self.model.init(
-            jax.random.key(seed), batch[self.input], train=False
-        )
+        variables = self.model.init(kernels.key(seed), batch[self.input], train=False)
         kept = set(variables) - {"params", "losses"}
         model_state = {name: variables[name] for name in kept}
         return gradient.init_state(
@@ -110,7 +109,7 @@ class Reconstruction(Task):
         return comparing.scores(measured, others, self.input, self.quantile)
 
     def _corrupted(self, state, x):
-        key = jax.random.fold_in(jax.random.key(state.seed), _EVALUATION)
+        key = jax.random.fold_in(kernels.key(state.seed), _EVALUATION)
         return corruption.corrupt(x, self.noise, self.noise_level, key)
 
     def _variables(self, state):

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from research.models import kernels
 from research.tasks import gradient
 from research.tasks.task import Task
 from research.training.state import TrainState
@@ -39,7 +40,7 @@ class Regression(Task):
           ValueError: the model gives another number of outputs than there are targets.
         """
         outputs, variables = self.model.init_with_output(
-            jax.random.key(seed), batch[self.input], train=False
+            kernels.key(seed), batch[self.input], train=False
         )
         wanted = batch["target"].reshape(len(outputs), -1).shape
         if outputs.shape != wanted:

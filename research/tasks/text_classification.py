@@ -20,6 +20,7 @@ import numpy as np
 import optax
 
 from research.metrics import accuracy, correlation, matthews
+from research.models import kernels
 from research.tasks import gradient
 from research.tasks.task import Task
 from research.training.state import TrainState
@@ -41,7 +42,7 @@ class TextClassification(Task):
     def init(self, seed: jax.Array, batch) -> TrainState:
         """Draws the initial state; `batch` gives shapes only."""
         tokens, named = self._inputs(batch)
-        variables = self.model.init(jax.random.key(seed), tokens, train=False, **named)
+        variables = self.model.init(kernels.key(seed), tokens, train=False, **named)
         model_state = {k: v for k, v in variables.items() if k != "params"}
         return gradient.init_state(
             variables["params"], model_state, self.tx, seed, self.options

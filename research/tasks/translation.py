@@ -25,6 +25,7 @@ import numpy as np
 from tokenizers import Tokenizer, models
 
 from research.metrics import accuracy, bleu
+from research.models import kernels
 from research.tasks import decoding, gradient
 from research.tasks.task import Task
 from research.training.state import TrainState
@@ -56,7 +57,7 @@ class Translation(Task):
     def init(self, seed: jax.Array, batch) -> TrainState:
         """Draws the initial state; `batch` gives shapes only."""
         variables = self.model.init(
-            jax.random.key(seed), batch["source"], batch["target"][:, :-1], train=False
+            kernels.key(seed), batch["source"], batch["target"][:, :-1], train=False
         )
         model_state = {k: v for k, v in variables.items() if k != "params"}
         return gradient.init_state(

@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from research.models import kernels
 from research.tasks import comparing, gradient
 from research.tasks.task import Task
 from research.training.state import TrainState
@@ -61,9 +62,7 @@ class Variational(Task):
 
     def init(self, seed: jax.Array, batch) -> TrainState:
         """Draws the initial state; `batch` gives shapes only."""
-        variables = self.model.init(
-            jax.random.key(seed), batch[self.input], train=False
-        )
+        variables = self.model.init(kernels.key(seed), batch[self.input], train=False)
         return gradient.init_state(variables["params"], {}, self.tx, seed, self.options)
 
     def train_step(self, state: TrainState, batch):
@@ -74,7 +73,7 @@ class Variational(Task):
 
     def eval_step(self, state: TrainState, batch) -> gradient.Metrics:
         """Measures a batch with the averaged parameters; draws are the same always."""
-        key = jax.random.fold_in(jax.random.key(state.seed), _EVALUATION)
+        key = jax.random.fold_in(kernels.key(state.seed), _EVALUATION)
         return self._metrics(state.eval_params(), batch, key)
 
     def predict(self, state: TrainState, batch) -> dict[str, jax.Array]:
@@ -89,7 +88,7 @@ class Variational(Task):
           log_likelihood (b,).
         """
         x, params = batch[self.input], state.eval_params()
-        key = jax.random.fold_in(jax.random.key(state.seed), _EVALUATION)
+        key = jax.random.fold_in(kernels.key(state.seed), _EVALUATION)
         mean, log_variance = self._encode(params, x)
         decode = functools.partial(self._decoded, params, shape=x.shape[1:])
         raw, kl = self._decode(params, mean, x.shape[1:]), _kl(mean, log_variance)

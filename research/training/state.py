@@ -9,6 +9,8 @@ import flax.struct
 import jax
 import numpy as np
 
+from research.models import kernels
+
 
 @flax.struct.dataclass
 class TrainState:
@@ -34,7 +36,7 @@ class TrainState:
 
     def rng(self) -> jax.Array:
         """Returns the key of this step: resuming replays the same draws."""
-        return jax.random.fold_in(jax.random.key(self.seed), self.step)
+        return jax.random.fold_in(kernels.key(self.seed), self.step)
 
     def eval_params(self) -> Any:
         """Returns the parameters to evaluate: the average where there is one."""

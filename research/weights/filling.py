@@ -12,6 +12,7 @@ import numpy as np
 from flax import linen as nn
 
 from research import lookup
+from research.models import kernels
 from research.weights import positions, published, rules
 
 _HEAD, _POSITIONS = "params/head/", "params/position_embedding"
@@ -241,7 +242,7 @@ def _drawn(init, paths: list[str], seed: int, place) -> dict[str, Any]:
         flat = flax.traverse_util.flatten_dict(init(key), sep="/")
         return {path: flat[path] for path in paths}
 
-    drawn = jax.jit(some)(jax.random.key(seed))
+    drawn = jax.jit(some)(kernels.key(seed))
     return {path: place(np.asarray(leaf)) for path, leaf in drawn.items()}
 
 

@@ -17,6 +17,7 @@ from research.models.kernels.embedding import embed
 from research.models.kernels.normalisation import batch_norm, group_norm, layer_norm
 from research.models.kernels.pooling import avg_pool, max_pool
 from research.models.kernels.product import dot_general
+from research.models.kernels.random import key
 from research.models.kernels.recurrence import (
     ELMAN_RELU,
     ELMAN_TANH,
@@ -45,6 +46,7 @@ __all__ = [
     "gelu",
     "group_norm",
     "held",
+    "key",
     "layer_norm",
     "max_pool",
     "recurrence",
