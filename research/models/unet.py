@@ -8,8 +8,8 @@ image, ...) is the task's.
 
 "cifar10" is the paper's net; "mnist" is ours, for 28x28 images and a CPU. Difference
 from the paper: with `classes` an embedded label is added to the embedded time, as in
-Dhariwal & Nichol 2021 (https://arxiv.org/abs/2105.05233), and one more row of its
-table, the last, stands for no label (Ho & Salimans 2022,
+Dhariwal & Nichol 2021 (https://arxiv.org/abs/2105.05233), whose table starts at unit
+variance, and one more row, the last, stands for no label (Ho & Salimans 2022,
 https://arxiv.org/abs/2207.12598).
 """
 
@@ -231,7 +231,7 @@ class UNet(nn.Module):
             self.kernels,
             dtype=self.dtype,
             param_dtype=self.param_dtype,
-            embedding_init=nn.initializers.normal(0.02),
+            embedding_init=nn.initializers.normal(1.0),
         )
         return y + table(self.classes + 1, width, name="label")(label)
 
