@@ -14,6 +14,7 @@ import optax
 import pytest
 
 from research import lookup
+from research.models import kernels
 from tests.zoo import CASES
 
 NAMES = lookup.names("models")
@@ -48,7 +49,7 @@ def _debug(name, **overrides):
 @functools.cache
 def _variables(name):
     init = jax.jit(functools.partial(_debug(name).init, train=False))
-    variables = init(jax.random.key(0), *CASES[name].inputs(BATCH))
+    variables = init(kernels.key(0), *CASES[name].inputs(BATCH))
     return {name: tree for name, tree in variables.items() if name != "losses"}
 
 
@@ -58,7 +59,7 @@ def _apply(model, variables, inputs, *, train, seed=0):
         variables,
         *inputs,
         train=train,
-        rngs={"dropout": jax.random.key(seed)},
+        rngs={"dropout": kernels.key(seed)},
         mutable=[name for name in variables if name != "params"],
     )
 
@@ -69,13 +70,13 @@ def _loss(model, variables, inputs, targets):
         variables,
         *inputs,
         train=True,
-        rngs={"dropout": jax.random.key(0)},
+        rngs={"dropout": kernels.key(0)},
         mutable=[*(name for name in variables if name != "params"), "losses"],
     )
     model_state, own = dict(model_state), model_state.get("losses", {})
     model_state.pop("losses", None)
     leaves = jax.tree.leaves(outputs)
-    keys = jax.random.split(jax.random.key(7), len(leaves))
+    keys = jax.random.split(kernels.key(7), len(leaves))
     errors = [
         jnp.mean((leaf - targets(key, leaf.shape)) ** 2)
         for key, leaf in zip(keys, leaves, strict=True)
@@ -143,7 +144,7 @@ def test_outputs_are_float32_of_one_row_per_example(name, dtype):
 def test_parameters_have_the_dtype_asked_for(name):
     model = _debug(name, param_dtype=jnp.bfloat16)
     init = functools.partial(model.init, train=False)
-    variables = jax.eval_shape(init, jax.random.key(0), *CASES[name].inputs(BATCH))
+    variables = jax.eval_shape(init, kernels.key(0), *CASES[name].inputs(BATCH))
     dtypes = {leaf.dtype for leaf in jax.tree.leaves(variables["params"])}
     assert dtypes == {jnp.dtype("bfloat16")}
 
@@ -154,7 +155,7 @@ def test_parameters_have_the_dtype_asked_for(name):
 def test_classes_can_be_changed(name):
     model, inputs = _debug(name, num_classes=3), CASES[name].inputs(BATCH)
     init = functools.partial(model.init_with_output, train=False)
-    outputs, _ = jax.eval_shape(init, jax.random.key(0), *inputs)
+    outputs, _ = jax.eval_shape(init, kernels.key(0), *inputs)
     logits = outputs["logits"] if isinstance(outputs, dict) else outputs
     assert logits.shape[-1] == 3
 
@@ -167,7 +168,7 @@ def test_parameters_of_published_variants(name):
         model = module.build(variant, kernels="native")  # is traced in half the time
         init = functools.partial(model.init, train=False)
         inputs = case.published.get(variant, case.inputs)(1)
-        variables = jax.eval_shape(init, jax.random.key(0), *inputs)
+        variables = jax.eval_shape(init, kernels.key(0), *inputs)
         count = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
         assert count == expected, f"{name} {variant}"
 
