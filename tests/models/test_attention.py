@@ -33,7 +33,7 @@ def _assert_close(ours, theirs):
     )
 
 
-def _reference(params, x, memory=None, *, mask, kv_heads=HEADS, rotary=0.0):
+def _reference(params, x, memory=None, *, mask):
     """Attention of one head of one query after another; mask (b, t, s)."""
     params = jax.tree.map(np.asarray, params)
 
@@ -42,44 +42,26 @@ def _reference(params, x, memory=None, *, mask, kv_heads=HEADS, rotary=0.0):
 
     size = WIDTH // HEADS
     if memory is None:
-        q, k, v = np.split(project("qkv", x), [WIDTH, WIDTH + kv_heads * size], axis=-1)
+        q, k, v = np.split(project("qkv", x), 3, axis=-1)
     else:
         q = project("query", x)
         k, v = np.split(project("key_value", memory), 2, axis=-1)
     y = np.zeros(q.shape, np.float32)
     for b, t, h in np.ndindex(*q.shape[:2], HEADS):
-        g = h * kv_heads // HEADS
-        query = q[b, t, h * size : (h + 1) * size]
+        part = slice(h * size, (h + 1) * size)
         seen = [s for s in range(k.shape[1]) if mask[b, t, s]]
         if not seen:
             continue
-        keys = k[b, seen, g * size : (g + 1) * size]
-        if rotary:  # complex numbers turned by their position
-            rate = rotary ** (-np.arange(size // 2) / (size // 2))
-            pairs = [
-                a[..., : size // 2] + 1j * a[..., size // 2 :] for a in (query, keys)
-            ]
-            query = pairs[0] * np.exp(1j * t * rate)
-            keys = pairs[1] * np.exp(1j * np.asarray(seen)[:, None] * rate)
-            scores = np.real(keys @ query.conj())
-        else:
-            scores = keys @ query
-        p = np.exp(scores / np.sqrt(size))
-        values = v[b, seen, g * size : (g + 1) * size]
-        y[b, t, h * size : (h + 1) * size] = (p / p.sum()) @ values
+        p = np.exp(k[b, seen, part] @ q[b, t, part] / np.sqrt(size))
+        y[b, t, part] = (p / p.sum()) @ v[b, seen, part]
     return project("out", y)
 
 
 @pytest.mark.parametrize("kernels", ["auto", "native"])
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("masked", [None, "keys", "pairs"])
-@pytest.mark.parametrize(
-    "fields",
-    [{}, {"kv_heads": 2}, {"rotary": 100.0}],
-    ids=["plain", "grouped", "rotary"],
-)
-def test_self_attention_equals_numpy(kernels, causal, masked, fields):
-    module = _attention(kernels=kernels, causal=causal, **fields)
+def test_self_attention_equals_numpy(kernels, causal, masked):
+    module = _attention(kernels=kernels, causal=causal)
     x = _normal(2, TIME, WIDTH)
     variables = module.init(jax.random.key(0), x, train=False)
     seen, mask = np.ones((2, TIME, TIME), bool), None
@@ -93,15 +75,14 @@ def test_self_attention_equals_numpy(kernels, causal, masked, fields):
         seen &= mask
     if causal:
         seen &= np.tri(TIME, dtype=bool)
-    positions = jnp.broadcast_to(jnp.arange(TIME), (2, TIME))
     run = jax.jit(partial(module.apply, train=False))
-    y = run(variables, x, mask=mask, positions=positions)
-    _assert_close(y, _reference(variables["params"], x, mask=seen, **fields))
+    y = run(variables, x, mask=mask)
+    _assert_close(y, _reference(variables["params"], x, mask=seen))
 
 
 @pytest.mark.parametrize("kernels", ["auto", "native"])
 def test_cross_attention_equals_numpy_and_remembers(kernels):
-    module = _attention(kernels=kernels, kv_heads=2)
+    module = _attention(kernels=kernels)
     x, memory = _normal(2, 3, WIDTH), _normal(2, 5, 7, seed=1)
     mask = np.ones((2, 5), bool)
     mask[0, 2:] = mask[1] = False  # the second row has no memory at all
@@ -110,7 +91,7 @@ def test_cross_attention_equals_numpy_and_remembers(kernels):
     keys = jnp.asarray(mask)
     y = module.apply(variables, x, memory, mask=keys, train=False)
     seen = np.broadcast_to(mask[:, None], (2, 3, 5))
-    _assert_close(y, _reference(variables["params"], x, memory, mask=seen, kv_heads=2))
+    _assert_close(y, _reference(variables["params"], x, memory, mask=seen))
     kept = module.apply(variables, memory, method="remember")
     again = module.apply(variables, x, kept, mask=keys, train=False)
     np.testing.assert_array_equal(again, y)
@@ -137,10 +118,9 @@ def test_what_sees_nothing_is_zero_and_has_finite_gradients(kernels, dtype):
         assert np.isfinite(np.asarray(leaf, np.float32)).all()
 
 
-@pytest.mark.parametrize("fields", [{}, {"rotary": 100.0, "kv_heads": 2}])
-def test_a_cache_gives_what_the_whole_gives(fields):
+def test_a_cache_gives_what_the_whole_gives():
     """Prompts of 4 and 2 tokens, padded on the left, then two steps."""
-    module = _attention(causal=True, **fields)
+    module = _attention(causal=True)
     x = _normal(2, TIME, WIDTH)
     variables = module.init(jax.random.key(0), x, train=False)
     mask = jnp.asarray([[True] * 6, [False] * 2 + [True] * 4])
@@ -149,7 +129,7 @@ def test_a_cache_gives_what_the_whole_gives(fields):
     _assert_close(whole[1:, 2:], alone)  # padding changes nothing
 
     step = jax.jit(partial(module.apply, train=False))
-    cache = layers.empty_cache(2, 8, fields.get("kv_heads", HEADS), WIDTH // HEADS)
+    cache = layers.empty_cache(2, 8, HEADS, WIDTH // HEADS)
     y, cache = step(variables, x[:, :4], mask=mask[:, :4], cache=cache)
     _assert_close(y, whole[:, :4])
     for t in (4, 5):
@@ -230,25 +210,9 @@ def test_dropout_of_long_sequences_keeps_the_mean():
 
 
 def test_impossible_heads_are_refused():
-    x = _normal(1, 2, 12)
-    for fields, message in [
-        (
-            dict(heads=5),
-            "attention heads=5 must divide width=12 and be a multiple of kv_heads=5; "
-            "choose another number of heads",
-        ),
-        (
-            dict(heads=6, kv_heads=4),
-            "attention heads=6 must divide width=12 and be a multiple of kv_heads=4; "
-            "choose another number of heads",
-        ),
-        (
-            dict(heads=4, rotary=10.0),
-            "rotary positions need heads of even width, got 3; choose another number "
-            "of heads",
-        ),
-    ]:
-        module = layers.Attention(12, dense=layers.dense("auto"), **fields)
-        with pytest.raises(ValueError) as error:
-            module.init(jax.random.key(0), x, train=False)
-        assert str(error.value) == message
+    module = layers.Attention(12, 5, dense=layers.dense("auto"))
+    with pytest.raises(ValueError) as error:
+        module.init(jax.random.key(0), _normal(1, 2, 12), train=False)
+    assert str(error.value) == (
+        "attention heads=5 must divide width=12; choose another number of heads"
+    )

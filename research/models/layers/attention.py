@@ -1,7 +1,6 @@
 """Multi-head attention (Vaswani et al. 2017, section 3.2), for every Transformer here.
 
-Axes: b batch, t queries, s keys, h heads, g key and value heads, d width of a head, w
-width of the model.
+Axes: b batch, t queries, s keys, h heads, d width of a head, w width of the model.
 
     y = Attention(w, h, dense=dense)(x, train=train)                  # a ViT, BERT
     y = Attention(w, h, dense=dense, causal=True)(x, mask=mask, ...)  # GPT
@@ -30,8 +29,8 @@ class Cache(NamedTuple):
     rows fill at one pace: prompts of different lengths are padded on the left.
 
     Attributes:
-      key: (b, g, s, d), rotated already where positions are rotary.
-      value: (b, g, s, d); heads stand before slots, as a step reads them.
+      key: (b, h, s, d).
+      value: (b, h, s, d); heads stand before slots, as a step reads them.
       mask: (b, s) bool, true at slots with a real token.
       filled: (b,) int32, slots used, the same in every row.
     """
@@ -43,7 +42,7 @@ class Cache(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Keys and values, (b, g, s, d) each, of what cross-attention looks at."""
+    """Keys and values, (b, h, s, d) each, of what cross-attention looks at."""
 
     key: Array
     value: Array
@@ -90,7 +89,7 @@ def token_positions(
 class Attention(nn.Module):
     """softmax(q k^T / sqrt(d)) v in several heads, projected in and out.
 
-    Parameters: `qkv` of self-attention, one layer of width (h + 2 g) d in the order
+    Parameters: `qkv` of self-attention, one layer of width 3 w in the order
     query, key, value; `query` and `key_value` of cross-attention; `out`.
 
     Attributes:
@@ -98,9 +97,7 @@ class Attention(nn.Module):
       heads: of the queries; divides the width.
       dense: a dense layer with its shared fields bound, for every projection.
       dense_out: the same for the last projection; None: as `dense`.
-      kv_heads: of keys and values, each read by heads / kv_heads queries; 0: heads.
       causal: a query sees no later key.
-      rotary: base of rotary positions (Su et al. 2021), 10,000 there; 0: none.
       dropout: share of the attention probabilities set to zero, in [0, 1).
       kernels: "auto", "native" or "flash".
     """
@@ -109,29 +106,21 @@ class Attention(nn.Module):
     heads: int
     dense: Any
     dense_out: Any = None
-    kv_heads: int = 0
     causal: bool = False
-    rotary: float = 0.0
     dropout: plain.Rate = 0.0
     kernels: str = "auto"
 
     def setup(self):
         """Names the projections; those that are never called have no parameters."""
-        groups = self.kv_heads or self.heads
-        if self.width % self.heads or self.heads % groups:
+        if self.width % self.heads:
             raise ValueError(
-                f"attention heads={self.heads} must divide width={self.width} and be a "
-                f"multiple of kv_heads={groups}; choose another number of heads"
+                f"attention heads={self.heads} must divide width={self.width}; choose "
+                "another number of heads"
             )
         self.head_dim = self.width // self.heads
-        if self.rotary and self.head_dim % 2:
-            raise ValueError(
-                f"rotary positions need heads of even width, got {self.head_dim}; "
-                "choose another number of heads"
-            )
-        self.qkv = self.dense(self.width + 2 * groups * self.head_dim)
+        self.qkv = self.dense(3 * self.width)
         self.query = self.dense(self.width)
-        self.key_value = self.dense(2 * groups * self.head_dim)
+        self.key_value = self.dense(2 * self.width)
         self.out = (self.dense_out or self.dense)(self.width)
 
     def __call__(
@@ -140,7 +129,6 @@ class Attention(nn.Module):
         memory: Float[Array, "b s e"] | Memory | None = None,
         *,
         mask: Bool[Array, "b s"] | Bool[Array, "b t s"] | None = None,
-        positions: Int[Array, "b t"] | None = None,
         cache: Cache | None = None,
         train: bool,
     ) -> Any:
@@ -150,7 +138,6 @@ class Attention(nn.Module):
           x: what asks.
           memory: what is looked at, or what `remember` made of it; None: x itself.
           mask: keys that are real, for all queries (b, s) or for each (b, t, s).
-          positions: of x, for rotary ones; None: the real tokens before each.
           cache: of earlier tokens, with room for x; x then sees those and, of itself,
             what is not later. The mask is (b, t), of x alone.
           train: apply dropout.
@@ -163,13 +150,7 @@ class Attention(nn.Module):
             memory = memory if isinstance(memory, Memory) else self.remember(memory)
             k, v = map(_slots_first, memory)
             return self._project(q, k, v, mask, self.causal, train)
-        split = (self.width, (self.qkv.features + self.width) // 2)
-        q, k, v = map(self._heads, jnp.split(self.qkv(x), split, axis=-1))
-        if self.rotary:
-            if positions is None:
-                padded = mask if mask is not None and mask.ndim == 2 else None
-                positions = token_positions(*x.shape[:2], padded, cache)
-            q, k = (rotate(a, positions, self.rotary) for a in (q, k))
+        q, k, v = map(self._heads, jnp.split(self.qkv(x), 3, axis=-1))
         if cache is None:
             return self._project(q, k, v, mask, self.causal, train)
         cache, seen = _extend(cache, k, v, mask)
@@ -186,8 +167,7 @@ class Attention(nn.Module):
     ) -> Float[Array, "b h t s"]:
         """Computes the probabilities of cross-attention, to be looked at."""
         q = self._heads(self.query(x)).astype(jnp.float32)
-        key = jnp.repeat(memory.key, self.heads // memory.key.shape[1], axis=1)
-        scores = jnp.einsum("bthd,bhsd->bhts", q, key.astype(jnp.float32))
+        scores = jnp.einsum("bthd,bhsd->bhts", q, memory.key.astype(jnp.float32))
         scores = scores * self.head_dim**-0.5
         return jax.nn.softmax(scores, where=mask[:, None, None])
 
@@ -214,11 +194,11 @@ class Attention(nn.Module):
 
 
 def _heads_first(x):
-    return rearrange(x, "b s g d -> b g s d")
+    return rearrange(x, "b s h d -> b h s d")
 
 
 def _slots_first(x):
-    return rearrange(x, "b g s d -> b s g d")
+    return rearrange(x, "b h s d -> b s h d")
 
 
 def _extend(cache: Cache, key, value, mask):
@@ -236,20 +216,3 @@ def _extend(cache: Cache, key, value, mask):
     seen = known[:, None] & (jnp.arange(known.shape[1])[None] <= query)[None]
     keys, values = write(cache.key, key), write(cache.value, value)
     return Cache(keys, values, known, cache.filled + time), seen
-
-
-def rotate(
-    x: Float[Array, "b t h d"], positions: Int[Array, "b t"], base: float
-) -> Float[Array, "b t h d"]:
-    """Turns pairs of channels by angles that grow with the position.
-
-    RoFormer (Su et al. 2021, https://arxiv.org/abs/2104.09864), Eq. (34), where a pair
-    is channel i and i + d/2 instead of neighbours, as in GPT-NeoX and Llama.
-    """
-    half = x.shape[-1] // 2
-    rate = base ** (-jnp.arange(half, dtype=jnp.float32) / half)
-    angle = positions[..., None, None].astype(jnp.float32) * rate[None, None, None]
-    cos, sin = jnp.cos(angle), jnp.sin(angle)
-    a, b = jnp.split(x.astype(jnp.float32), 2, axis=-1)
-    turned = jnp.concatenate([a * cos - b * sin, a * sin + b * cos], axis=-1)
-    return turned.astype(x.dtype)
