@@ -2,8 +2,9 @@
 
 Problem: Hochreiter & Schmidhuber 1997, section 5.4; see research/data/adding.py
 python scripts/train.py --config=configs/elman_adding.py --workdir=runs/elman_adding
-Hardware: 2 CPU cores. Not run. Expected: test loss about 1/6, that of always answering
-1: the network does not remember; configs/lstm_adding.py is the same with an LSTM.
+Hardware: one CPU core, 4 minutes. Expected: test loss 0.159, hardly below the 1/6 of
+always answering 1: the network does not remember. configs/lstm_adding.py is the same
+with an LSTM, and `scripts/report.py gradients` draws why.
 """
 
 from configs import base, lstm_adding
