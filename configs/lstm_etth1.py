@@ -3,7 +3,8 @@
 No number of a plain LSTM is agreed on; it stands beside those of the other networks.
 python scripts/train.py --config=configs/lstm_etth1.py --config.data.path=ETTh1.csv
 Hardware: one CPU core, 2 minutes. Expected: test/mse 0.442, test/mae 0.445 (seed 0);
-test/repeat_mse is 1.294 and test/seasonal_mse 0.512, DLinear's test/mse 0.373. --config.model.variant=autoregressive reads its own forecasts.
+test/repeat_mse is 1.294 and test/seasonal_mse 0.512, DLinear's test/mse 0.373.
+--config.model.variant=autoregressive reads its own forecasts.
 """
 
 from configs import base, dlinear_etth1
