@@ -235,9 +235,13 @@ def _simulate(devices: int) -> dict:
 def _losses(folder: pathlib.Path) -> list[float]:
     from research.training import tracking
 
-    names = ("train/loss", "train/norm/grad", "validation/loss")
     rows = tracking.read(folder / "metrics.jsonl")
-    return [row[name] for row in rows for name in names if name in row]
+    return [row[name] for row in rows for name in sorted(row) if _compared(name)]
+
+
+def _compared(name: str) -> bool:
+    """Tells losses and gradient norms, of which a game has two, from other metrics."""
+    return name.endswith("loss") or "/norm/grad" in name
 
 
 def _compare_meshes(rows: dict[str, list[float]]) -> bool:
