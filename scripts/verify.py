@@ -241,7 +241,7 @@ def _losses(folder: pathlib.Path) -> list[float]:
 
 def _compared(name: str) -> bool:
     """Tells losses and gradient norms, of which a game has two, from other metrics."""
-    return name.endswith("loss") or "/norm/grad" in name
+    return name.endswith("loss") or "norm/grad" in name
 
 
 def _compare_meshes(rows: dict[str, list[float]]) -> bool:
