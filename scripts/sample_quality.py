@@ -84,7 +84,8 @@ def measure(options, config_argv=()) -> dict:
                 asked = np.concatenate([part["label"] for part in parts])
                 metrics["agreement"] = float((made.label == asked).mean())
             metrics = {f"samples/{name}": value for name, value in metrics.items()}
-            history.append({"step": int(opened.step), "how": how, "metrics": metrics})
+            row = dict(step=int(opened.step), images=options.samples, how=how)
+            history.append(row | dict(seed=options.seed, metrics=metrics))
             shown = " ".join(f"{k} {v:.5g}" for k, v in metrics.items())
             told = "".join(f", {name} {value}" for name, value in how.items())
             print(f"step {opened.step}{told}: {shown}")
@@ -96,14 +97,14 @@ def measure(options, config_argv=()) -> dict:
         step=history[-1]["step"],
         checkpoint=options.checkpoint,
     ) | {
-        "history": history,
         "seed": options.seed,
-        "reference": f"the {options.split} split ({len(real.label):,} images)",
+        "reference": f"the {options.split} split",
         "features": f"the last layer's inputs in {options.classifier}",
         "class_names": list(names),
         "made": _histogram(made.label, len(names)),
         "real": _histogram(real.label, len(names)),
     }
+    values["history"] = [*_earlier(folder, values, history), *history]
     evaluations.write(folder, values)
     counts = ", ".join(
         f"{name} {count}" for name, count in zip(names, values["made"], strict=True)
@@ -111,6 +112,24 @@ def measure(options, config_argv=()) -> dict:
     print(f"classes of {options.samples} images: {counts}")
     print(f"report: {run_report.write(folder)}")
     return values
+
+
+def _earlier(folder: pathlib.Path, values: dict, history: list[dict]) -> list[dict]:
+    """Reads what was measured by the same features before, and is not measured anew."""
+    from research.reports import quality
+    from research.training import workdir
+
+    if not (folder / quality.FILE).exists():
+        return []
+    stored = workdir.read_json(folder / quality.FILE)
+    if any(stored[name] != values[name] for name in ("reference", "features")):
+        return []
+
+    def asked(row):
+        return {name: value for name, value in row.items() if name != "metrics"}
+
+    anew = [asked(row) for row in history]
+    return [row for row in stored["history"] if asked(row) not in anew]
 
 
 def _drawing(task: str):

@@ -15,22 +15,30 @@ def section(folder: pathlib.Path) -> str:
         return ""
     values = workdir.read_json(file)
     told = (
-        f"<p>{values['examples']:,} images of the checkpoint of step "
-        f"{values['step']:,}, beside as many of {page.escape(values['reference'])}; "
-        f"features: {page.escape(values['features'])}. These numbers depend on the "
-        "features and compare with no published ones.</p>"
+        f"<p>Images beside as many of {page.escape(values['reference'])}, or all that "
+        f"it has; features: {page.escape(values['features'])}. These numbers depend on "
+        "the features and the number of images, and compare with no published ones."
+        "</p>"
     )
-    names = sorted(values["history"][-1]["metrics"])
+    names = sorted({name for each in values["history"] for name in each["metrics"]})
     ways = sorted({name for each in values["history"] for name in each["how"]})
     rows = [
         (
             f"{each['step']:,}",
-            *(str(each["how"][way]) for way in ways),
-            *(page.number(each["metrics"][n], n) for n in names),
+            f"{each['images']:,}",
+            str(each["seed"]),
+            *(str(each["how"].get(way, "as trained for")) for way in ways),
+            *(page.number(each["metrics"].get(n), n) for n in names),
         )
         for each in values["history"]
     ]
-    heads = ("step", *ways, *(name.partition("/")[2] for name in names))
+    heads = (
+        "step",
+        "images",
+        "seed",
+        *ways,
+        *(name.partition("/")[2] for name in names),
+    )
     classes = page.table(
         ("class", "made", "real"),
         zip(
@@ -40,5 +48,5 @@ def section(folder: pathlib.Path) -> str:
             strict=True,
         ),
     )
-    body = told + page.table(heads, rows) + "<h3>Classes</h3>" + classes
+    body = told + page.table(heads, rows) + "<h3>Classes, measured last</h3>" + classes
     return page.section("Quality of the images", body)

@@ -136,6 +136,16 @@ def test_each_number_of_steps_is_measured(trained, tmp_path, capsys):
     stored = json.loads((trained / "evaluation" / "samples.json").read_text())
     assert [row["how"] for row in stored["history"]] == [{"steps": 1}, {"steps": 4}]
     assert 0 <= stored["history"][0]["metrics"]["samples/agreement"] <= 1
+    # What was measured before stays, but for what is measured again.
+    sample_quality.main([*argv, "--steps=1", "--guidance=2"])
+    sample_quality.main([*argv, "--steps=4"])
+    again = json.loads((trained / "evaluation" / "samples.json").read_text())
+    assert [row["how"] for row in again["history"]] == [
+        {"steps": 1},
+        {"steps": 1, "guidance": 2},
+        {"steps": 4},
+    ]
+    assert again["history"][2] == stored["history"][1]
     assert "agreement" in (trained / "report.html").read_text()
     for option, message in (
         (

@@ -38,7 +38,7 @@ def key(seed: Any) -> jax.Array:
 def _random_bits(data, bit_width: int, shape):
     """Draws what `jax.random.bits` does, `bit_width` of them for each of `shape`."""
     native = lambda data: _NATIVE.random_bits(data, bit_width, shape)  # noqa: E731
-    covered = bit_width == 32 and math.prod(shape) <= 2**32
+    covered = bit_width == 32 and math.prod(shape) < 2**32
     if not (covered and jax.config.jax_threefry_partitionable):
         return native(data)
     written_out = lambda data: _threefry(data, shape)  # noqa: E731
