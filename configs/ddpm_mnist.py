@@ -31,7 +31,7 @@ def get_config(arg: str = ""):
     config.optimizer.name, config.optimizer.learning_rate = "adam", 2e-3
     config.optimizer.clip_norm = 1.0
     config.schedule.name, config.schedule.warmup_steps = "cosine", 100
-    config.train.epochs, config.train.log_every = 3.0, 50
+    config.train.epochs, config.train.log_every = 4.0, 50
     config.train.ema_decay = 0.995
     config.checkpoint.keep = 5  # for --over-training
     config.checkpoint.metric, config.checkpoint.mode = "validation/loss", "min"
@@ -52,7 +52,7 @@ def get_config(arg: str = ""):
     if arg == "quick":
         base.use_synthetic(config, image_shape=(28, 28, 1), num_classes=10, count=1024)
         config.model.channels, config.model.groups = 8, 4
-        config.model.multipliers, config.model.attention = (1, 2), ()
+        config.model.attention = ()
         config.task.steps = 10
         config.data.batch_size, config.data.eval_batch_size = 32, 64
         config.schedule.warmup_steps = 10

@@ -55,6 +55,8 @@ class UNet(nn.Module):
 
     def __init__(self, ours, side: int, colours: int):
         super().__init__()
+        self.patch = ours.patch
+        side, colours = side // ours.patch, colours * ours.patch**2
         width, inner = ours.channels, 4 * ours.channels
         self.half = width // 2
         self.time_in, self.time_out = nn.Linear(width, inner), nn.Linear(inner, inner)
@@ -91,7 +93,7 @@ class UNet(nn.Module):
         at = self.time_out(functional.silu(self.time_in(at)))
         if self.label is not None:
             at = at + self.label(label)
-        y = self.conv_in(x)
+        y = self.conv_in(functional.pixel_unshuffle(x, self.patch))
         left = [y]
         for part in self.down:
             if isinstance(part, Block):
@@ -106,4 +108,5 @@ class UNet(nn.Module):
                 y = part(torch.cat([y, left.pop()], 1), at)
             else:
                 y = part(functional.interpolate(y, scale_factor=2.0))
-        return self.conv_out(functional.silu(self.norm_out(y)))
+        y = self.conv_out(functional.silu(self.norm_out(y)))
+        return functional.pixel_shuffle(y, self.patch)

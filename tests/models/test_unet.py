@@ -1,5 +1,7 @@
 """The U-Net's image sizes, labels and times; tests/weights compares it with PyTorch."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +20,33 @@ def test_an_image_that_cannot_be_halved_is_one_sentence():
     assert str(error.value) == (
         "unet halves the image 2 times, so 4 must divide its sides, got 30; pad to 32 "
         "(config.data.pad), or give fewer multipliers"
+    )
+
+
+def test_patches_are_channels_of_the_network_within():
+    image = jax.random.normal(jax.random.key(1), (2, 8, 12, 1))
+    folded = image.reshape(2, 4, 2, 6, 2, 1).transpose(0, 1, 3, 2, 4, 5)
+    inputs = (jnp.array([3.0, 700.0]), jnp.array([0, 3]))
+    whole, within = unet.build("debug", patch=2), unet.build("debug")
+    variables = jax.jit(partial(whole.init, train=False))(
+        jax.random.key(0), image, *inputs
+    )
+    # Away from zero, where the last convolution starts.
+    variables = jax.tree.map(lambda leaf: leaf + 0.02, variables)
+    found = whole.apply(variables, image, *inputs, train=False)
+    expected = within.apply(
+        variables, folded.reshape(2, 4, 6, 4), *inputs, train=False
+    ).reshape(2, 4, 6, 2, 2, 1)
+    expected = expected.transpose(0, 1, 3, 2, 4, 5).reshape(image.shape)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert np.ptp(found) > 0.1
+
+
+def test_a_patch_below_1_is_one_sentence():
+    with pytest.raises(ValueError) as error:
+        unet.build("debug", patch=0)
+    assert str(error.value) == (
+        "unet patch must be at least 1, got 0; 1 takes the image as it is"
     )
 
 
