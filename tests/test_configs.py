@@ -87,9 +87,11 @@ def test_every_misspelt_key_on_the_command_line_names_the_right_one(name):
 
 
 def _own(name: str):
-    """Lists the keys of a config, what all have only of the first."""
+    """Lists the keys of a config that are its own; those that all have, of one."""
     for key, value in _leaves(app.read_config(name)):
-        if name == ONE_OF_EACH[0] or key.startswith(("model.", "task.", "data.")):
+        group, _, last = key.rpartition(".")
+        common = last in fields.FRAMEWORK_KEYS.get(group, (last,))
+        if not common or name == NAMES[0]:
             yield key, value
 
 

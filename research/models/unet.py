@@ -284,7 +284,7 @@ def _check_image(x: Array, patch: int, halvings: int) -> None:
         if side % factor:
             larger = side + -side % factor
             raise ValueError(
-                f"unet {cuts}halves the image {halvings} times, so {factor} must divide "
-                f"its sides, got {side}; pad to {larger} (config.data.pad), or give "
-                "fewer multipliers"
+                f"unet {cuts}halves the image {halvings} times, so {factor} must "
+                f"divide its sides, got {side}; pad to {larger} (config.data.pad), or "
+                "give fewer multipliers"
             )

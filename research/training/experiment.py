@@ -331,12 +331,8 @@ def spec_from_json(values: dict) -> tuple[source.Spec, int]:
         name: source.Feature(tuple(f["shape"]), f["dtype"])
         for name, f in values["features"].items()
     }
-    later = (
-        "varies",
-        "sizes",
-        "tokenizers",
-        "contiguous",
-    )  # a run of an older version lacks some
+    # A run of an older version lacks some.
+    later = ("varies", "sizes", "tokenizers", "contiguous")
     rest = {name: values[name] for name in later if name in values}
     scales = {
         name: tuple(map(tuple, columns))
