@@ -112,31 +112,24 @@ def forked():
     driver.wait(timeout=30)
 
 
-def _distinct() -> list:
-    """Lists the configs, of those with the same quick form only the first.
+# Of each task the config that compiles quickest. The others are slow, and so are all of
+# detection, diffusion and masked language models.
+_BRIEF = (
+    *("lenet_digits", "lstm_shakespeare", "gru_multi30k", "lstm_sst2", "gan_mnist"),
+    *("dlinear_etth1", "lstm_adding", "vae_mnist", "anomaly_series"),
+)
 
-    By default one of each task is run, the others with `-m slow`.
-    """
+
+def _distinct() -> list:
+    """Lists the configs, of those with the same quick form one."""
     forms = {}
-    for name in app.config_names():
+    for name in (*_BRIEF, *app.config_names()):
         quick = app.read_config(f"{name}:quick").to_dict()
         forms.setdefault(settings.digest(quick), name)
-    listed, tasks = [], set()
-    for name in forms.values():
-        task = app.read_config(f"{name}:quick").task.name
-        slow = task in tasks or _is_large(name)
-        listed.append(pytest.param(name, marks=pytest.mark.slow) if slow else name)
-        tasks |= set() if slow else {task}
-    return listed
-
-
-def _is_large(name: str) -> bool:
-    """Whether the quick form takes half a minute to trace and compile."""
-    return name.endswith(("_imagenet", "_finetune")) or name in (
-        *("speedrun_cifar10", "vit_cifar10"),
-        *("ddpm_cifar10", "dit_cifar10", "flow_cifar10", "ddpm_mnist"),
-        "ast_speech_commands",
-    )
+    return [
+        name if name in _BRIEF else pytest.param(name, marks=pytest.mark.slow)
+        for name in forms.values()
+    ]
 
 
 @pytest.mark.parametrize("name", _distinct())
