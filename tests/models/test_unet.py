@@ -26,19 +26,23 @@ def test_an_image_that_cannot_be_halved_is_one_sentence():
 def test_patches_are_channels_of_the_network_within():
     image = jax.random.normal(jax.random.key(1), (2, 8, 12, 1))
     folded = image.reshape(2, 4, 2, 6, 2, 1).transpose(0, 1, 3, 2, 4, 5)
-    inputs = (jnp.array([3.0, 700.0]), jnp.array([0, 3]))
-    whole, within = unet.build("debug", patch=2), unet.build("debug")
-    variables = jax.jit(partial(whole.init, train=False))(
-        jax.random.key(0), image, *inputs
+    inputs = jnp.array([3.0, 700.0]), jnp.array([0, 3])
+    whole, within = (
+        unet.build("debug", patch=patch, kernels="native") for patch in (2, 1)
     )
-    # Away from zero, where the last convolution starts.
-    variables = jax.tree.map(lambda leaf: leaf + 0.02, variables)
-    found = whole.apply(variables, image, *inputs, train=False)
-    expected = within.apply(
-        variables, folded.reshape(2, 4, 6, 4), *inputs, train=False
-    ).reshape(2, 4, 6, 2, 2, 1)
-    expected = expected.transpose(0, 1, 3, 2, 4, 5).reshape(image.shape)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    shapes = jax.eval_shape(
+        partial(whole.init, train=False), jax.random.key(0), image, *inputs
+    )
+    generator = np.random.default_rng(0)
+    variables = jax.tree.map(
+        lambda leaf: generator.normal(0, 0.2, leaf.shape).astype(np.float32), shapes
+    )
+    found = jax.jit(partial(whole.apply, train=False))(variables, image, *inputs)
+    expected = jax.jit(partial(within.apply, train=False))(
+        variables, folded.reshape(2, 4, 6, 4), *inputs
+    )
+    expected = expected.reshape(folded.shape).transpose(0, 1, 3, 2, 4, 5)
+    np.testing.assert_allclose(found, expected.reshape(image.shape), atol=1e-5)
     assert np.ptp(found) > 0.1
 
 
