@@ -46,17 +46,16 @@ def _debug(name, **overrides):
     return lookup.module("models", name).build("debug", **overrides)
 
 
-def _init(name):
+def _init(name, key, *inputs):
     """Draws the variables of a model; to be compiled, or evaluated by shape."""
-    variables = _debug(name).init(
-        kernels.key(0), *CASES[name].inputs(BATCH), train=False
-    )
+    variables = _debug(name).init(key, *inputs, train=False)
     return {name: tree for name, tree in variables.items() if name != "losses"}
 
 
 @functools.cache
 def _variables(name):
-    return jax.jit(functools.partial(_init, name))()
+    init = jax.jit(functools.partial(_init, name))
+    return init(kernels.key(0), *CASES[name].inputs(BATCH))
 
 
 def _apply(model, variables, inputs, *, train, seed=0):
@@ -136,11 +135,11 @@ def _assert_close(a, b, tolerance):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_outputs_are_float32_of_one_row_per_example(name, dtype):
-    model = _debug(name, dtype=jnp.dtype(dtype))
+    model, inputs = _debug(name, dtype=jnp.dtype(dtype)), CASES[name].inputs(BATCH)
     outputs = jax.eval_shape(
         lambda v, x: _apply(model, v, x, train=False)[0],
-        jax.eval_shape(functools.partial(_init, name)),
-        CASES[name].inputs(BATCH),
+        jax.eval_shape(functools.partial(_init, name), kernels.key(0), *inputs),
+        inputs,
     )
     for leaf in jax.tree.leaves(outputs):
         assert leaf.dtype == jnp.float32 and leaf.shape[0] == BATCH
