@@ -3,6 +3,8 @@
 Tolerance 1e-5 of the largest value: the order of float32 sums differs.
 """
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -72,16 +74,11 @@ def test_convolution_by_products_equals_native(image, kernel, padding):
 @pytest.mark.parametrize(
     "image, kernel, options",
     [
-        ((8, 8, 2), (3, 3, 2, 4), dict(strides=(2, 2))),
         ((8, 8, 2), (3, 3, 2, 4), dict(rhs_dilation=(2, 2))),
         ((8, 8, 2), (3, 3, 2, 4), dict(lhs_dilation=(2, 1), padding=[(0, 0), (1, 1)])),
         ((8, 8, 2), (3, 3, 1, 4), dict(feature_group_count=2)),
         ((8, 8, 2), (3, 3, 2, 4), dict(batch_group_count=2)),
-        ((8, 9, 2), (3, 3, 2, 4), {}),  # an odd number of columns
-        ((9, 9, 2), (2, 2, 2, 4), {}),  # an even kernel
-        ((8, 8, 16), (3, 3, 16, 16), {}),  # many channels
-        ((8, 8, 2), (1, 1, 2, 4), dict(padding=[(1, 1), (0, 0)])),
-        ((8, 8, 2), (3, 3, 2, 4), dict(strides=(3, 2))),
+        ((8, 9, 2), (3, 3, 2, 4), dict(precision="highest")),
         ((2, 8, 3), (3, 3, 8, 4), dict(dimension_numbers=("NCHW", "HWIO", "NCHW"))),
     ],
 )
@@ -93,12 +90,77 @@ def test_other_convolutions_stay_native(image, kernel, options):
     assert _lowered(auto, "cpu", x, w) == _lowered(native, "cpu", x, w)
 
 
+_DIRECTIONS = [
+    ((8, 8, 2), (3, 3, 2, 4), dict(strides=(2, 2))),
+    ((9, 10, 40), (4, 3, 40, 16), dict(strides=(2, 1), padding=[(1, 2), (0, 1)])),
+    ((8, 9, 2), (3, 3, 2, 4), {}),  # an odd number of columns
+    ((9, 9, 2), (2, 2, 2, 4), {}),  # an even kernel
+    ((8, 8, 2), (1, 1, 2, 4), dict(padding=[(1, 1), (0, 0)])),
+    ((9, 10, 3), (5, 5, 3, 20), dict(padding=[(-1, 2), (0, 0)])),  # crops a row
+    ((8, 8, 2), (3, 3, 2, 4), dict(strides=(3, 2))),
+    ((9, 9, 32), (3, 3, 32, 4), {}),  # no padding, one column more
+    ((8, 8, 16), (3, 3, 16, 16), dict(padding=[(1, 1), (1, 1)])),  # Winograd's
+]
+
+
+@pytest.mark.parametrize("image, kernel, options", _DIRECTIONS)
+def test_derivatives_of_a_convolution_equal_native_ones(image, kernel, options):
+    x, w = _normal(8, *image), _normal(*kernel) / np.sqrt(np.prod(kernel[:3]))
+    several = jnp.stack([w, 2 * w])
+
+    def derivatives(form):
+        def energy(x, w):
+            return jnp.sum(form(x, w) ** 2)
+
+        def penalty(w, x):  # R1's: of the gradient of the image
+            return jnp.sum(jax.grad(energy)(x, w) ** 2)
+
+        twice = jax.grad(penalty, (0, 1))
+        return jax.jit(
+            lambda x, w, due: (
+                form(x, w),
+                jax.grad(energy, (0, 1))(x, w),
+                twice(w, x),
+                jax.jvp(lambda w: twice(w, x)[0], (w,), (w,)),  # forward over reverse
+                jax.vmap(form, (None, 0))(x, several),
+                jax.lax.cond(due, lambda: twice(w, x), lambda: (w, x)),
+            )
+        )(x, w, True)
+
+    auto, native = _convolutions(**options)
+    ours, theirs = (jax.tree.leaves(derivatives(form)) for form in (auto, native))
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * jnp.abs(b).max())
+    np.testing.assert_array_equal(auto(x, w), jax.jit(auto)(x, w))
+
+
+@pytest.mark.parametrize("image, kernel, options", _DIRECTIONS[:3])
+def test_every_derivative_convolves_in_the_order_of_axes_that_is_fast(
+    image, kernel, options
+):
+    auto, native = _convolutions(**options)
+
+    def penalty(form):
+        def image_gradient(w, x):
+            return jax.grad(lambda x: jnp.sum(form(x, w) ** 2))(x)
+
+        return jax.grad(lambda w, x: jnp.sum(image_gradient(w, x) ** 2), (0, 1))
+
+    def orders(form, platform):
+        text = _lowered(penalty(form), platform, _normal(*kernel), _normal(8, *image))
+        return set(re.findall(r"dim_numbers = (.*?), window", text))
+
+    fast = {"[b,0,1,f]x[0,1,i,o]->[b,0,1,f]"}
+    squeezed = {order.replace(" ", "") for order in orders(auto, "cpu")}
+    assert squeezed == fast
+    assert orders(native, "cpu") != orders(auto, "cpu")
+
+
 @pytest.mark.parametrize(
     ("image", "padding"),
     [
         ((8, 8), "SAME"),
         ((13, 10), "SAME"),
-        ((14, 14), "SAME"),
         ((15, 12), "VALID"),
         ((9, 11), ((2, 0), (0, 1))),
     ],
@@ -121,24 +183,6 @@ def test_winograd_points_lose_little_precision():
         window = padded[:, i : i + 14, j : j + 14]
         truth = np.einsum("bhwc,bhwk->ck", window, np.float64(dy))
         assert np.abs(ours[i, j] - truth).max() < 1e-5 * np.abs(truth).max()
-
-
-def test_winograd_convolution_has_forward_mode_and_second_derivatives():
-    x, w = _normal(32, 8, 8, 32), _normal(3, 3, 32, 32)
-    auto, native = _convolutions(padding=((1, 1), (1, 1)))
-    for a, b in zip(
-        jax.jvp(auto, (x, w), (x, w)), jax.jvp(native, (x, w), (x, w)), strict=True
-    ):
-        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * jnp.abs(b).max())
-
-    def curvature(form):
-        def energy(w):
-            return jnp.sum(form(x, w) ** 2) / x.size
-
-        return jax.jvp(jax.grad(energy), (w,), (w,))[1]
-
-    ours, theirs = curvature(auto), curvature(native)
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * jnp.abs(theirs).max())
 
 
 def test_convolution_along_one_axis_stays_native():
@@ -258,6 +302,21 @@ def test_other_platforms_run_the_native_operation():
         text = _lowered(auto, platform, x, w)
         assert text.count("stablehlo.convolution") == 1
         assert "dot_general" not in text and "optimization_barrier" not in text
+
+
+def test_other_platforms_differentiate_the_native_operation():
+    x, w = _normal(2, 14, 14, 16), _normal(3, 3, 16, 16)
+    auto, native = _convolutions(padding="SAME")
+
+    def convolutions(form):
+        gradient = jax.grad(lambda x, w: jnp.sum(form(x, w) ** 2), (0, 1))
+        text = _lowered(gradient, "cuda", x, w)
+        return sorted(
+            re.findall(r"stablehlo.convolution.*?dim_numbers = (.*?), window", text)
+        )
+
+    assert len(convolutions(auto)) == 3
+    assert convolutions(auto) == convolutions(native)
 
 
 @pytest.mark.parametrize(

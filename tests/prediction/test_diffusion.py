@@ -18,6 +18,7 @@ TINY = (
     "--config.data.eval_batch_size=16",
     "--config.model.multipliers=(1,)",
     "--config.task.steps=4",
+    "--config.task.prediction=v",  # an untrained x0 is not cut to -1 and 1
     "--config.train.steps=4",
     "--config.train.eval_every=2",
     "--config.schedule.warmup_steps=1",

@@ -7,10 +7,8 @@ Facts about XLA:CPU that decide the forms:
   - A 1x1 kernel, a kernel as large as its strides (patches) and one as large as the map
     need no overlap: they are one product, several times faster than the convolution's
     weight gradient.
-  - The weight gradient of a 3x3 kernel runs at half the speed of the other two
-    directions or less; see `winograd`.
-  - Without any padding a 3x3 kernel takes 3 times as long as with some (80 -> 27 ms for
-    the MNIST CNN's second).
+  - Its weight gradients are slow, and so is what JAX derives twice; see `directions`,
+    which has every convolution of floats that no other form covers.
   - Cotangents made by cheap elementwise steps are fused, transposed, into the weight
     gradient's operand. The barrier behind each product holds its cotangent.
 What did not help: whole rows as tiles (more multiplications), rows as channels of a
@@ -27,12 +25,13 @@ import numpy as np
 from einops import rearrange
 from jax import lax
 
-from research.models.kernels import choice, winograd
+from research.models.kernels import choice, directions
 
 # Up to these numbers of channels `_tiled` was faster; with twice as many mostly slower.
 _FEW_INPUTS, _FEW_OUTPUTS = 8, 16
 
 _NHWC = ("NHWC", "HWIO", "NHWC")
+_PRODUCT = ("precision", "preferred_element_type")  # options of a product as well
 
 
 def conv_general_dilated(kernels: str) -> Callable:
@@ -72,49 +71,44 @@ def _conv_general_dilated(
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], strides, padding)
     sides = tuple(tuple(p) for p in padding)
-    form = _form(lhs, rhs, strides, sides, native, options)
-    if form is None:
+    if min(_output(lhs, rhs, strides, sides)) < 1 or lhs.dtype != rhs.dtype:
         return native(lhs, rhs)
-    return lax.platform_dependent(lhs, rhs, cpu=form, default=native)
+    product = {k: v for k, v in options.items() if k in _PRODUCT}
+    form = _form(lhs, rhs, strides, sides, product)
+    if form is not None:
+        return lax.platform_dependent(lhs, rhs, cpu=form, default=native)
+    if set(options.values()) - {None, 1}:
+        return native(lhs, rhs)
+    return directions.convolution(lhs, rhs, strides, sides)
 
 
-def _form(x, w, strides, sides, native, options) -> Callable | None:
+def _output(x, w, strides, sides) -> list[int]:
+    """Returns height and width of the result."""
+    return [
+        (n + sum(p) - k) // s + 1
+        for n, p, k, s in zip(x.shape[1:3], sides, w.shape[:2], strides, strict=True)
+    ]
+
+
+def _form(x, w, strides, sides, product) -> Callable | None:
     """Chooses a form (x, w) -> y by the shapes, or none."""
     kernel, (inputs, outputs) = w.shape[:2], w.shape[2:]
-    out = [
-        (n + sum(p) - k) // s + 1
-        for n, p, k, s in zip(x.shape[1:3], sides, kernel, strides, strict=True)
-    ]
-    if min(out) < 1:
-        return None
+    out = _output(x, w, strides, sides)
     padded = any(map(any, sides))
-    product = {
-        name: options[name]
-        for name in ("precision", "preferred_element_type")
-        if name in options
-    }
     if out == [1, 1] and not padded and kernel == x.shape[1:3]:
         return partial(_whole, **product)
     if not padded and kernel in ((1, 1), strides):
         return partial(_patches, strides=strides, out=out, **product)
-    if strides != (1, 1) or set(options.values()) - {None, 1}:
-        return None
     if (
-        inputs <= _FEW_INPUTS
+        strides == (1, 1)
+        and not set(product.values()) - {None}
+        and inputs <= _FEW_INPUTS
         and outputs <= _FEW_OUTPUTS
         and min(kernel) > 1
         and all(k % 2 == 1 and n % 2 == 0 for k, n in zip(kernel, out, strict=True))
     ):
         return lambda x, w: _tiled(jnp.pad(x, ((0, 0), *sides, (0, 0))), w)
-    if kernel == (3, 3) and winograd.pays(x, w):
-        value = native if padded else partial(_one_column_more, native)
-        return partial(winograd.convolution, value, native, sides)
     return None
-
-
-def _one_column_more(native, x, w):
-    """Convolves with one column of padding, and cuts what it adds."""
-    return native(x, w, padding=((0, 0), (0, 1)))[:, :, :-1]
 
 
 def _patches(x, w, strides, out, **options):
