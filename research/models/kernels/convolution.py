@@ -7,14 +7,15 @@ Facts about XLA:CPU that decide the forms:
   - A 1x1 kernel, a kernel as large as its strides (patches) and one as large as the map
     need no overlap: they are one product, several times faster than the convolution's
     weight gradient.
-  - Its weight gradients are slow, and so is what JAX derives twice; see `directions`,
-    which has every convolution of floats that no other form covers.
+  - XLA's weight gradients are slow, and so is what JAX derives twice; see `directions`,
+    which has every convolution that no form here covers.
   - Cotangents made by cheap elementwise steps are fused, transposed, into the weight
     gradient's operand. The barrier behind each product holds its cotangent.
 What did not help: whole rows as tiles (more multiplications), rows as channels of a
 one-dimensional convolution, the batch as last axis (elementwise steps in between keep
 the order b h w c), other tile sizes, compiler options; for a 7x7 stem, blocks of 2x2
-pixels as channels; for 3x3 kernels of 16-64 channels, patches or shifted products.
+pixels as channels; for the values of 3x3 kernels of 16-64 channels, patches or shifted
+products.
 """
 
 from collections.abc import Callable
