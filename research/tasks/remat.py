@@ -18,12 +18,8 @@ from jax.extend import core
 _HEAVY = ("dot_general", "conv_general_dilated")  # and what begins so, its directions
 
 
-def _is_heavy(primitive) -> bool:
-    return primitive.name.startswith(_HEAVY)
-
-
 def _save_products(primitive, *_, **__) -> bool:
-    return _is_heavy(primitive)
+    return primitive.name.startswith(_HEAVY)
 
 
 # What the backward pass finds stored beside the segments' inputs.

@@ -72,10 +72,16 @@ def _conv_general_dilated(
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], strides, padding)
     sides = tuple(tuple(p) for p in padding)
-    if min(_output(lhs, rhs, strides, sides)) < 1 or lhs.dtype != rhs.dtype:
+    out = [
+        (n + sum(p) - k) // s + 1
+        for n, p, k, s in zip(
+            lhs.shape[1:3], sides, rhs.shape[:2], strides, strict=True
+        )
+    ]
+    if min(out) < 1 or lhs.dtype != rhs.dtype:
         return native(lhs, rhs)
     product = {k: v for k, v in options.items() if k in _PRODUCT}
-    form = _form(lhs, rhs, strides, sides, product)
+    form = _form(lhs, rhs, strides, sides, out, product)
     if form is not None:
         return lax.platform_dependent(lhs, rhs, cpu=form, default=native)
     if set(options.values()) - {None, 1}:
@@ -83,18 +89,9 @@ def _conv_general_dilated(
     return directions.convolution(lhs, rhs, strides, sides)
 
 
-def _output(x, w, strides, sides) -> list[int]:
-    """Returns height and width of the result."""
-    return [
-        (n + sum(p) - k) // s + 1
-        for n, p, k, s in zip(x.shape[1:3], sides, w.shape[:2], strides, strict=True)
-    ]
-
-
-def _form(x, w, strides, sides, product) -> Callable | None:
-    """Chooses a form (x, w) -> y by the shapes, or none."""
+def _form(x, w, strides, sides, out, product) -> Callable | None:
+    """Chooses a form (x, w) -> y by the shapes, or none; out: height and width of y."""
     kernel, (inputs, outputs) = w.shape[:2], w.shape[2:]
-    out = _output(x, w, strides, sides)
     padded = any(map(any, sides))
     if out == [1, 1] and not padded and kernel == x.shape[1:3]:
         return partial(_whole, **product)

@@ -116,8 +116,10 @@ def _kernel_cpu(x, y, window):
     ]
     if x.shape[-1] < _FEW:
         slices = [[jnp.concatenate(line, axis=-1)] for line in slices]
-    over = (((0, 1, 2), (0, 1, 2)), ((), ()))
-    w = [lax.dot_general(part, y, over) for line in slices for part in line]
+    # As matrices: a contraction over three axes takes half as long again.
+    y, over = y.reshape(-1, y.shape[-1]), (((0,), (0,)), ((), ()))
+    parts = [part.reshape(len(y), -1) for line in slices for part in line]
+    w = [lax.dot_general(part, y, over) for part in parts]
     return jnp.stack(w).reshape(rows, columns, -1, y.shape[-1])
 
 
