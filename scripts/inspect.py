@@ -10,7 +10,7 @@ per step, bytes of state and checkpoint, compiled peak memory, and the fields th
 config's model, task and data take.
 
   python scripts/inspect.py --choose                    inputs and tasks that are known
-  python scripts/inspect.py --choose --input=images --task=classification \
+  python scripts/inspect.py --choose --input=images --task=classification \\
     --examples=5000 --device=cpu                        what fits, in order, and why
 """
 
@@ -84,8 +84,7 @@ def _choose(options) -> None:
         if entry := entries.get(choice.config):
             print(f"   published {tables.published(entry.claim)}")
             print(f"   reached   {entry.verdict.reached}: {entry.verdict.words}")
-            claim = entry.claim
-            print(f"   cost      {claim.wall_time} a seed on {claim.hardware}")
+            print(f"   cost      {entry.claim.cost}")
     if found.baseline:
         print(f"Before any network: {found.baseline}")
 

@@ -89,7 +89,11 @@ def _measure(number: int, folder: pathlib.Path, config_argv: list[str]) -> dict:
 
     with contextlib.redirect_stdout(io.StringIO()):
         argv = [*config_argv, f"--config.data.normal={number}", f"--workdir={folder}"]
-        train.main(argv)
+        finished = train.main(argv)
+    if not finished:
+        raise ValueError(
+            f"training in {folder} was stopped; the same command goes on from there"
+        )
     metrics = evaluate.measure(folder, "test", "best", quiet=True)
     return {key: metrics[f"test/{key}"] for key, _ in _METRICS}
 

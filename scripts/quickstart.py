@@ -30,7 +30,8 @@ def main(argv: list[str]) -> None:
 
     print(f"1. Training (python scripts/train.py {config[0]} --workdir={folder})")
     began = time.perf_counter()
-    train.main([*config, f"--workdir={folder}"])
+    if not train.main([*config, f"--workdir={folder}"]):
+        return
     seconds = time.perf_counter() - began
 
     print(f"\n2. Testing (python scripts/evaluate.py --workdir={folder} --split=test)")

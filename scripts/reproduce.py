@@ -89,8 +89,8 @@ def _list(root: pathlib.Path) -> None:
         print(f"  published  {tables.published(claim)}")
         print(f"  reached    {entry.verdict.reached}")
         print(f"  state      {entry.verdict.words}")
-        print(f"  cost       {claim.seeds} seeds, each {claim.wall_time} on "
-              f"{claim.hardware}")  # fmt: skip
+        seeds = f"{claim.seeds} seed{'s' * (claim.seeds > 1)}"
+        print(f"  cost       {seeds}, {claim.cost}")
         print(f"  data       {_data(app.read_config(entry.name))}")
 
 

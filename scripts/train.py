@@ -18,7 +18,8 @@ import pathlib
 from scripts import app
 
 
-def main(argv: list[str]) -> None:
+def main(argv: list[str]) -> bool:
+    """Trains; returns whether the run came to its end, and was not stopped."""
     parser = app.parser(__doc__)
     parser.add_argument("--workdir", help="run directory; default runs/<config's name>")
     options, config_argv = app.parse(parser, argv)
@@ -41,6 +42,7 @@ def main(argv: list[str]) -> None:
                     run_report.write(folder)
     if first:
         _say(outcome, folder)
+    return outcome["finished"]
 
 
 def _show_into(folder: pathlib.Path):

@@ -1,4 +1,4 @@
-"""Rate, weight decay and batch size of LeNet-5 on scikit-learn's handwritten digits.
+"""Rate, decay, optimizer and momentum of LeNet-5 on scikit-learn's handwritten digits.
 
 make sweep, or
 python scripts/sweep.py --sweep=configs/sweeps/lenet_digits.py --workers=2

@@ -44,11 +44,6 @@ PAD_MODES = tuple(augment_geometry.PAD_MODES)
 MAX_MAGNITUDE = augment_policies.MAX_MAGNITUDE
 
 
-def is_on(options) -> bool:
-    """Tells whether the group `config.augment` changes anything."""
-    return augment_sound.is_on(options) or _changes_images(options)
-
-
 def _changes_images(options) -> bool:
     return bool(
         options.random_resized_crop

@@ -231,7 +231,7 @@ def _files(path: str | None) -> dict[str, pathlib.Path]:
 
 def _numeric(file: pathlib.Path, label: str) -> tuple[str, ...]:
     """Lists the columns whose first cell is a number."""
-    with open(file, newline="", encoding="utf-8", errors="replace") as opened:
+    with open(file, newline="", encoding="utf-8-sig", errors="replace") as opened:
         rows = csv.reader(opened)
         header, first = next(rows, []), next(rows, [])
     pairs = zip(header, first, strict=False)

@@ -64,7 +64,7 @@ def load(
       FileNotFoundError: the folder or a file is missing.
       ValueError: a text is empty or no UTF-8, or an option is out of range.
     """
-    _check_options(format, length, passes)
+    _check_options(format, length, pairs, passes)
     found = documents.files(path)
     source.check_split(split, tuple(found), f"text folder {path}")
 
@@ -223,7 +223,7 @@ def _word_beginnings(tokenizer: Tokenizer) -> np.ndarray:
     return np.ones(len(names), bool)
 
 
-def _check_options(format: str, length: int, passes: int) -> None:
+def _check_options(format: str, length: int, pairs: bool, passes: int) -> None:
     if format not in documents.FORMATS:
         raise ValueError(
             f"config.data.format must be one of {', '.join(documents.FORMATS)}, got "
@@ -233,4 +233,9 @@ def _check_options(format: str, length: int, passes: int) -> None:
         raise ValueError(
             "config.data.length must be at least 8 and passes at least 1, got "
             f"{length} and {passes}; use 128 and 1"
+        )
+    if passes > 1 and not pairs:
+        raise ValueError(
+            f"config.data.passes={passes} packs other pairs each time, but pairs=False "
+            "makes none; set it to 1"
         )

@@ -5,6 +5,7 @@
 Classification (2018, http://proceedings.mlr.press/v80/ruff18a.html), section 4.2.
 """
 
+import dataclasses
 import difflib
 import importlib
 import pathlib
@@ -66,12 +67,15 @@ def load(
 
 
 class OneClass:
-    """Some examples of a source, their labels made normal (0) or anomaly (1)."""
+    """Some examples of a source, their labels made normal (0) or anomaly (1).
+
+    Pictures of varying size come in their stored form: parts are cut on the device.
+    """
 
     def __init__(self, whole: sources.Source, kept: np.ndarray, normal: int):
         self._whole, self._kept, self._normal = whole, kept, normal
         self.in_memory = sources.in_memory(whole)
-        self.spec = sources.Spec(whole.spec.features, CLASSES, whole.spec.varies)
+        self.spec = dataclasses.replace(whole.spec, class_names=CLASSES, varies=False)
 
     def __len__(self) -> int:
         return len(self._kept)

@@ -62,13 +62,6 @@ def open_splits(
     return opened
 
 
-def open_split(
-    module, split: str, path: str | None, *, holdout: float, **options
-) -> source.Source:
-    """Opens one split; see `open_splits`, which reads shared data only once."""
-    return open_splits(module, (split,), path, holdout=holdout, **options)[split]
-
-
 def _check_nonempty(opened: source.Source, where: str, split: str) -> None:
     if not len(opened):
         raise ValueError(

@@ -21,7 +21,6 @@ from jaxtyping import Array, Float
 
 from research.models import layers
 
-STRIDE = 4  # R: pixels per cell of the heatmap, section 3
 _PRIOR = -2.19  # logit of 0.1: at first nearly nothing is a centre, as in focal loss
 
 

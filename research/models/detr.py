@@ -170,14 +170,13 @@ class DETR(nn.Module):
           height as shares of the image.
         """
         shared = dict(dtype=self.dtype, param_dtype=self.param_dtype)
-        forms = "native" if self.kernels == "native" else "auto"
-        x = layers.backbone(self, forms, **shared)(x, train=train)[-1]
-        conv = layers.conv(forms, **shared)
+        x = layers.backbone(self, self.kernels, **shared)(x, train=train)[-1]
+        conv = layers.conv(self.kernels, **shared)
         x = conv(self.width, (1, 1), name="input_projection")(x)
         place = sine_positions(*x.shape[1:3], self.width).astype(x.dtype)[None]
         x = rearrange(x, "b h w d -> b (h w) d")
-        dense = layers.dense(forms, kernel_init=_XAVIER, **shared)
-        norm = layers.layer_norm(forms, epsilon=1e-5, **shared)
+        dense = layers.dense(self.kernels, kernel_init=_XAVIER, **shared)
+        norm = layers.layer_norm(self.kernels, epsilon=1e-5, **shared)
         sizes = (self.width, self.heads, self.mlp_dim, self.dropout, dense, norm)
         for i in range(1, self.depth + 1):
             layer = Layer(*sizes, self.kernels, name=f"encoder{i}")

@@ -13,10 +13,10 @@ Differences from the paper: outputs start at 0.5 instead of the pixels' means.
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -48,9 +48,10 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, z: Float[Array, "b d"], numbers: int) -> Float[Array, "b n"]:
+        dense = partial(self.dense, kernel_init=layers.symmetric(0.05))
         for i, width in enumerate(self.hidden):
-            z = nn.relu(self.dense(width, kernel_init=_around(0.05), name=f"h{i}")(z))
-        return self.dense(numbers, kernel_init=_around(0.05), name="y")(z)
+            z = nn.relu(dense(width, name=f"h{i}")(z))
+        return dense(numbers, name="y")(z)
 
 
 class Discriminator(nn.Module):
@@ -72,16 +73,15 @@ class Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b n"], train: bool) -> Float[Array, " b"]:
+        dense = partial(self.dense, kernel_init=layers.symmetric(0.005))
         rate = self.input_dropout
         for i, units in enumerate(self.units):
             x = layers.Dropout(rate, deterministic=not train)(x)
-            x = self.dense(
-                units * self.pieces, kernel_init=_around(0.005), name=f"h{i}"
-            )(x)
+            x = dense(units * self.pieces, name=f"h{i}")(x)
             x = x.reshape(*x.shape[:-1], units, self.pieces).max(-1)  # maxout, Eq. (2)
             rate = self.dropout
         x = layers.Dropout(rate, deterministic=not train)(x)
-        return self.dense(1, kernel_init=_around(0.005), name="y")(x)[..., 0]
+        return dense(1, name="y")(x)[..., 0]
 
 
 class GAN(layers.Pair):
@@ -146,15 +146,6 @@ class GAN(layers.Pair):
         """Returns a logit per image."""
         x = layers.beside(x.reshape(len(x), -1), label, self.classes)
         return self.discriminator(x, train).astype(jnp.float32)
-
-
-def _around(limit: float):
-    """Draws uniformly from [-limit, limit]."""
-
-    def init(key, shape, dtype=jnp.float32):
-        return jax.random.uniform(key, shape, dtype, -limit, limit)
-
-    return init
 
 
 def build(variant: str, **overrides: Any) -> GAN:

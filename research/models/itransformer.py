@@ -135,6 +135,9 @@ def build(variant: str, **overrides: Any) -> ITransformer:
     """Builds a variant of VARIANTS, with any field of `ITransformer` overridden.
 
     Raises:
-      ValueError: the variant or a field is unknown.
+      ValueError: the variant or a field is unknown, or the heads do not divide the
+        width.
     """
-    return layers.build(ITransformer, VARIANTS, variant, overrides)
+    model = layers.build(ITransformer, VARIANTS, variant, overrides)
+    layers.check_heads("itransformer", model.width, model.heads)
+    return model

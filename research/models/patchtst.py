@@ -145,8 +145,9 @@ class PatchTST(nn.Module):
         count = patches.shape[1]
         embed = series.linear(self.kernels, self.patch, **fields)
         z = embed(self.width, name="embedding")(patches)
+        near_zero = layers.symmetric(0.02)
         position = self.param(
-            "position", _near_zero, (count, self.width), self.param_dtype
+            "position", near_zero, (count, self.width), self.param_dtype
         )
         z = z + position.astype(z.dtype)[None]
         z = layers.Dropout(self.dropout, deterministic=not train)(z)
@@ -175,10 +176,6 @@ class PatchTST(nn.Module):
         return x[:, starts[:, None] + jnp.arange(self.patch)[None]]
 
 
-def _near_zero(key, shape, dtype=jnp.float32):
-    return jax.random.uniform(key, shape, dtype, -0.02, 0.02)
-
-
 def build(variant: str, **overrides: Any) -> PatchTST:
     """Builds a variant of VARIANTS, with any field of `PatchTST` overridden.
 
@@ -187,11 +184,7 @@ def build(variant: str, **overrides: Any) -> PatchTST:
         or a patch is longer than the past.
     """
     model = layers.build(PatchTST, VARIANTS, variant, overrides)
-    if model.width % model.heads:
-        raise ValueError(
-            f"heads={model.heads} must divide width={model.width}; choose another "
-            "number of heads"
-        )
+    layers.check_heads("patchtst", model.width, model.heads)
     if min(model.patch, model.stride) < 1 or model.patch > model.length:
         raise ValueError(
             f"patch and stride must be at least 1 and the patch at most the look-back, "

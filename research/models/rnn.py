@@ -251,7 +251,8 @@ class Classifier(RNN):
             bidirectional=self.bidirectional, dropout=self.dropout, name="rnn"
         )
         y, last = stack(x.astype(self.dtype), carry, mask, train=train)
-        y = drop(self._pooled(drop(y), last, mask))
+        y = self._pooled(drop(y), last, mask)
+        y = y if self.pool == "none" else drop(y)  # dropped already
         if self.hidden and self.num_classes:
             y = drop(jnp.tanh(self._dense(self.hidden, "hidden")(y)))
         if self.num_classes:

@@ -180,6 +180,9 @@ def build(variant: str, **overrides: Any) -> TransformerForecaster:
     """Builds a variant of VARIANTS, with any field of its class overridden.
 
     Raises:
-      ValueError: the variant or a field is unknown.
+      ValueError: the variant or a field is unknown, or the heads do not divide the
+        width.
     """
-    return layers.build(TransformerForecaster, VARIANTS, variant, overrides)
+    model = layers.build(TransformerForecaster, VARIANTS, variant, overrides)
+    layers.check_heads("transformer_forecaster", model.width, model.heads)
+    return model

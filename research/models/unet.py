@@ -268,7 +268,7 @@ def build(variant: str, **overrides: Any) -> UNet:
             f"unet patch must be at least 1, got {model.patch}; 1 takes the image as "
             "it is"
         )
-    for multiple in model.multipliers:
+    for multiple in (1, *model.multipliers):
         if multiple * model.channels % model.groups or model.channels % 2:
             raise ValueError(
                 f"unet groups={model.groups} must divide the channels of each level, "

@@ -137,12 +137,12 @@ class VQVAE(nn.Module):
         self.encoder = Encoder(width=self.width, **same)
         transposed = layers.conv_transpose(self.kernels, **shared)
         self.decoder = Decoder(transposed=transposed, **same)
-        self.codebook = self.param(
-            "codebook",
-            nn.initializers.variance_scaling(1.0, "fan_in", "uniform", in_axis=1),
-            (self.entries, self.width),
-            self.param_dtype,
+        # Uniform within +- sqrt(3 / D), as in the authors' example.
+        init = nn.initializers.variance_scaling(
+            1.0, "fan_in", "uniform", in_axis=1, out_axis=0
         )
+        shape = (self.entries, self.width)
+        self.codebook = self.param("codebook", init, shape, self.param_dtype)
 
     def __call__(
         self, x: Float[Array, "b y x c"], *, train: bool

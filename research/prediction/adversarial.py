@@ -19,6 +19,7 @@ import numpy as np
 
 from research.data import preprocess
 from research.models import kernels
+from research.prediction import reconstruction
 from research.reports import progress, strips
 from research.training import run as runs
 
@@ -184,6 +185,9 @@ def _check(opened: runs.Run, options) -> None:
         raise ValueError(
             f"a generator reads no files, got {options.inputs}; leave them out"
         )
+    reconstruction.check_files(
+        options, interpolation=".png", mixing=".png", progress=".gif"
+    )
     if options.samples < 1:
         raise ValueError(
             f"--samples={options.samples} must be at least 1; say how many images"

@@ -71,13 +71,17 @@ def show(rows: Iterable[dict], options: argparse.Namespace) -> None:
             print(f"written: {getattr(options, name)}")
 
 
-def check_files(options: argparse.Namespace) -> None:
-    """Checks the names of the files to write.
+def check_files(options: argparse.Namespace, **others: str) -> None:
+    """Checks the names of the files to write: --to, --picture and others.
+
+    Args:
+      options: what was typed.
+      others: the ending of each other option that names a file.
 
     Raises:
       ValueError: one ends otherwise than it should.
     """
-    for name, suffix in (("to", ".npz"), ("picture", ".png")):
+    for name, suffix in {"to": ".npz", "picture": ".png", **others}.items():
         value = getattr(options, name)
         if value and pathlib.Path(value).suffix.lower() != suffix:
             raise ValueError(f"--{name}={value} must end in {suffix}; name such a file")

@@ -149,7 +149,7 @@ ROWS = (
             ),
             Choice("ddpm_mnist", "small diffusion", "small pictures, on a CPU"),
             Choice("dcgan_mnist", "DCGAN", "small pictures in one step, on a CPU"),
-            Choice("vae_mnist", "VAE", "blurred, but with a likelihood; minutes"),
+            Choice("vae_mnist", "VAE", "blurred, with a likelihood; usable in minutes"),
         ),
     ),
     Row(
@@ -226,6 +226,7 @@ ROWS = (
                 "GRU with attention",
                 "shows which words it looks at; slower to train",
                 examples=10_000,
+                cpu=False,
             ),
         ),
     ),
@@ -237,8 +238,9 @@ ROWS = (
                 "gru_mnist_pixels",
                 "GRU",
                 "learns long memories more easily than an LSTM, and can stream",
+                cpu=False,
             ),
-            Choice("lstm_mnist_pixels", "LSTM", "beside it, as a check"),
+            Choice("lstm_mnist_pixels", "LSTM", "beside it, as a check", cpu=False),
         ),
     ),
     Row(

@@ -35,6 +35,13 @@ class Claim:
         """Whether the metric is a share of 1, shown as percent."""
         return self.metric.rpartition("/")[2] in _SHARES
 
+    @property
+    def cost(self) -> str:
+        """Time of one seed: "3 minutes a seed on 2 CPU cores"."""
+        if self.wall_time == "not measured":
+            return f"time on {self.hardware} not measured"
+        return f"{self.wall_time} a seed on {self.hardware}"
+
     def text(self, value: float | None) -> str:
         """Writes a value of the metric: "0.95 %" or "82.1"."""
         if value is None:

@@ -47,8 +47,7 @@ def record(config, steps: int = STEPS, digest_at: int = STEPS) -> dict:
     built = experiment.build(config, examples.spec, len(examples))
     programs, plan = Programs(built), built.plan
     resident = programs.place_data(examples)
-    drawn = programs.init(config.seed)
-    now = initial.replace(drawn, built, programs.state_sharding)
+    now = initial.state(programs)
     last, hashed = (_whole(min(n, plan.total), plan) for n in (steps, digest_at))
     losses, log, window, digest = [], [], tracking.Window(), None
     for first in range(0, last, plan.per_call):

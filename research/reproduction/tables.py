@@ -127,8 +127,7 @@ def _details(entry: Entry) -> str:
         tolerance = claim.difference(claim.tolerance)
         lines.append(f"- Tolerance: {tolerance}, {claim.reason}")
     lines += [
-        f"- Config: `configs/{entry.name}.py`; {claim.wall_time} a seed on "
-        f"{claim.hardware}",
+        f"- Config: `configs/{entry.name}.py`; {claim.cost}",
         f"- Command: `python scripts/reproduce.py {entry.name}`",
         f"- Verdict: {entry.verdict.words}",
     ]
@@ -142,13 +141,14 @@ def _details(entry: Entry) -> str:
 def _seeds(entry: Entry) -> str:
     claim = entry.claim
     validation = f"validation/{claim.metric.partition('/')[2]}"
+    others = [validation] if validation != claim.metric else []
     rows = [
         (
             str(seed["seed"]),
             claim.text(claims.value(seed["metrics"], claim.metric))
             if claims.share_done(seed) == 1
             else f"not read: {100 * claims.share_done(seed):.0f} % of the schedule",
-            claim.text(claims.value(seed["validation"], validation)),
+            *(claim.text(claims.value(seed["validation"], name)) for name in others),
             f"{seed['best_step']:,} of {seed['total']:,}",
             _time(seed["training_seconds"]),
             _hardware(seed["environment"]),
@@ -156,11 +156,8 @@ def _seeds(entry: Entry) -> str:
         )
         for seed in entry.seeds
     ]
-    metric = claim.metric.replace("/", " ")
-    head = (
-        *("seed", metric, validation.replace("/", " "), "best step"),
-        *("training time", "hardware", "commit"),
-    )
+    measured = (name.replace("/", " ") for name in (claim.metric, *others))
+    head = ("seed", *measured, "best step", "training time", "hardware", "commit")
     return table(head, rows)
 
 
@@ -179,5 +176,6 @@ def _hardware(environment: dict) -> str:
     kinds = environment["devices"]
     told = ", ".join(f"{kinds.count(k)} × {k}" for k in dict.fromkeys(kinds))
     if told == "1 × cpu":
-        return f"{environment['cpu_cores']} cores, {environment['processor']}"
+        cores = environment["cpu_cores"]
+        return f"{cores} core{'s' * (cores > 1)}, {environment['processor']}"
     return told

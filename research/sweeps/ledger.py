@@ -63,7 +63,6 @@ class Ledger:
                 load_if_exists=True,
             )
             known = self.study.user_attrs.get("sweep")
-            self.joined = known is not None
             if known is None:
                 self.study.set_user_attr("sweep", sweep.identity())
         changed = sweep.differences(known) if known else []

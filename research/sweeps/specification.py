@@ -124,8 +124,9 @@ def make(description: Mapping, base: Mapping, arguments: tuple[str, ...]) -> Swe
     """
     _check_values(description)
     space = domains.read(description["space"])
-    overrides = dict(description["overrides"])
     typed = [a.lstrip("-").partition("=")[0] for a in arguments]
+    typed = [key.removeprefix("config.") for key in typed]
+    overrides = {k: v for k, v in description["overrides"].items() if k not in typed}
     _check_fixed(description, space, overrides, typed)
     base = copy.deepcopy(dict(base))
     for key, value in overrides.items():
@@ -190,24 +191,26 @@ def _check_values(description: Mapping) -> None:
 
 
 def _check_fixed(description, space: Space, overrides: Mapping, typed) -> None:
-    """Checks that no key is set in two ways."""
+    """Checks that no key is set in two ways; what was typed goes before overrides."""
     taken = {key: "overrides" for key in overrides}
-    taken |= {key.removeprefix("config."): "the command line" for key in typed}
-    taken |= {"checkpoint.metric": "metric", "checkpoint.mode": "direction"}
+    taken |= {key: "the command line" for key in typed}
+    sweeps = {"checkpoint.metric": "metric", "checkpoint.mode": "direction"}
     if description["steps"]:
-        taken["train.steps"] = "steps"
+        sweeps["train.steps"] = "steps"
     if description["seeds"] > 1:
-        taken["seed"] = "seeds"
-    taken |= {"name": "name"}
+        sweeps["seed"] = "seeds"
+    sweeps |= {"name": "name"}
     for key in space.keys():
-        if key in taken:
+        by = (taken | sweeps).get(key)
+        if by:
             raise ValueError(
-                f"{key!r} is set by both space and {taken[key]}; leave it out of one"
+                f"{key!r} is set by both space and {by}; leave it out of one"
             )
     for key, by in taken.items():
-        if key in overrides and by not in ("overrides", "the command line"):
+        # A seed that was typed is the first of the seeds.
+        if key in sweeps and (by, key) != ("the command line", "seed"):
             raise ValueError(
-                f"{key!r} is set by both overrides and {by}; leave it out of one"
+                f"{key!r} is set by both {by} and {sweeps[key]}; leave it out of one"
             )
 
 

@@ -26,7 +26,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from research.models import kernels
+from research.models import kernels, layers
 from research.tasks import adversaries, averaging, gradient, health, turns
 from research.tasks.game import PRIORS, Game
 from research.tasks.penalties import Stability
@@ -70,13 +70,11 @@ class Adversarial(Task):
         variables = self.model.init(
             kernels.key(seed), z, x, self._label(batch), train=False
         )
-        params, collections = variables["params"], {**variables}
-        del collections["params"]
         if self.game.stability.path_length:
-            collections["path_length"] = {"mean": jnp.zeros(())}
-        state = gradient.init_state(params, collections, self.tx, seed, self.options)
+            variables = {**variables, "path_length": {"mean": jnp.zeros(())}}
+        state = gradient.first_state(variables, self.tx, seed, self.options)
         # Whole paths, so that "^generator/" names parameters in multipliers and freeze.
-        each = {part: self.tx.init({part: params[part]}) for part in _PARTS}
+        each = {part: self.tx.init({part: state.params[part]}) for part in _PARTS}
         return state.replace(opt_state=each)
 
     def train_step(self, state: TrainState, batch):
@@ -255,15 +253,9 @@ def _check_parts(size: int, parts: int) -> None:
 
 
 def _check(loss, prior, generator_noise, discriminator_steps, ema_rampup) -> None:
-    for field, value, legal in (
-        ("loss", loss, tuple(adversaries.LOSSES)),
-        ("prior", prior, PRIORS),
-        ("generator_noise", generator_noise, _NOISES),
-    ):
-        if value not in legal:
-            raise ValueError(
-                f"unknown task.{field} {value!r}; use one of {', '.join(legal)}"
-            )
+    layers.check_choice("task.loss", loss, adversaries.LOSSES)
+    layers.check_choice("task.prior", prior, PRIORS)
+    layers.check_choice("task.generator_noise", generator_noise, _NOISES)
     least = {
         "discriminator_steps": (discriminator_steps, 1),
         "ema_rampup": (ema_rampup, 0),

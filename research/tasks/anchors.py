@@ -1,8 +1,8 @@
-"""Anchors of RetinaNet: nine boxes around the centre of every cell of every map.
+"""Anchors of RetinaNet: nine boxes around the top left corner of every cell.
 
 Lin et al. 2017, section 4: areas 32^2 … 512^2 on P3 … P7, of each three sizes
-2^(0, 1/3, 2/3) and three aspect ratios; rounded as torchvision rounds them, so that
-its published weights fit.
+2^(0, 1/3, 2/3) and three aspect ratios; placed and rounded as torchvision does it, so
+that its published weights fit.
 """
 
 import jax.numpy as jnp

@@ -5,7 +5,7 @@ ExponentialMovingAverage has it: decay_t = min(decay, (1 + t) / (10 + t)).
 
 Triggered (NT-ASGD; Merity et al. 2018, https://arxiv.org/abs/1708.02182, Algorithm 1):
 the plain mean of all parameters since the first evaluation whose loss is worse than the
-best of those at least n evaluations ago.
+best of those more than n evaluations ago.
 """
 
 from typing import Any, NamedTuple

@@ -14,7 +14,7 @@ import optax
 
 from research.metrics import accuracy
 from research.models import kernels
-from research.tasks import gradient
+from research.tasks import gradient, likelihood
 from research.tasks.task import Task
 from research.training.state import TrainState
 
@@ -33,10 +33,7 @@ class Classification(Task):
     def init(self, seed: jax.Array, batch) -> TrainState:
         """Draws the initial state; `batch` gives shapes only."""
         variables = self.model.init(kernels.key(seed), batch[self.input], train=False)
-        model_state = {k: v for k, v in variables.items() if k != "params"}
-        return gradient.init_state(
-            variables["params"], model_state, self.tx, seed, self.options
-        )
+        return gradient.first_state(variables, self.tx, seed, self.options)
 
     def train_step(self, state: TrainState, batch):
         """Makes one update; returns (state, metrics)."""
@@ -114,11 +111,7 @@ def build(
     Raises:
       ValueError: label_smoothing or rejection out of range.
     """
-    traced = isinstance(label_smoothing, jax.Array)  # and checked before
-    if not traced and not 0 <= label_smoothing < 1:
-        raise ValueError(
-            f"label_smoothing must be in [0, 1), got {label_smoothing}; 0.1 is usual"
-        )
+    likelihood.check_smoothing(label_smoothing)
     if rejection < 0:
         raise ValueError(
             f"rejection must be at least 0, got {rejection}; 0 switches it off"

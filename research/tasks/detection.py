@@ -6,7 +6,7 @@ The model's `family` says how it finds objects, and its losses and its decoding 
 `detection_<family>.py`: points (CenterNet), anchors (RetinaNet) or queries (DETR).
 
 Metrics: loss and its parts, per object. Evaluation adds precision, recall and f1 at
-IoU 0.5 of what scores at least `score`; and, over a whole split, COCO's average
+IoU 0.5 of what scores at least `threshold`; and, over a whole split, COCO's average
 precision, see `research/metrics/mean_average_precision.py`.
 """
 
@@ -48,10 +48,7 @@ class Detection(Task):
     def init(self, seed: jax.Array, batch) -> TrainState:
         """Draws the initial state; `batch` gives shapes only."""
         variables = self.model.init(kernels.key(seed), batch["image"], train=False)
-        model_state = {k: v for k, v in variables.items() if k != "params"}
-        return gradient.init_state(
-            variables["params"], model_state, self.tx, seed, self.options
-        )
+        return gradient.first_state(variables, self.tx, seed, self.options)
 
     def train_step(self, state: TrainState, batch):
         """Makes one update; returns (state, metrics)."""

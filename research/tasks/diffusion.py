@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from research.models import kernels
+from research.models import kernels, layers
 from research.tasks import (
     bound,
     denoising,
@@ -245,7 +245,7 @@ def build(
     _check(loss, variance, process)
     if not 0 <= label_dropout < 1 or (label_dropout and not model.classes):
         raise ValueError(
-            "task.label_dropout must be in 0..1, and 0 without model.classes, got "
+            "task.label_dropout must be in [0, 1), and 0 without model.classes, got "
             f"{label_dropout} with model.classes={model.classes}; correct one of them"
         )
     task = Diffusion(
@@ -264,14 +264,8 @@ def build(
 
 
 def _check(loss: str, variance: str, process: str) -> None:
-    for field, value, legal in (
-        ("loss", loss, LOSSES),
-        ("variance", variance, samplers.VARIANCES),
-    ):
-        if value not in legal:
-            raise ValueError(
-                f"unknown task.{field} {value!r}; use one of {', '.join(legal)}"
-            )
+    layers.check_choice("task.loss", loss, LOSSES)
+    layers.check_choice("task.variance", variance, samplers.VARIANCES)
     if loss == "variational" and process != "discrete":
         raise ValueError(
             f"task.loss=variational needs task.process=discrete, got {process}; change "

@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from research.models import kernels
+from research.models import kernels, layers
 from research.tasks import gradient
 from research.tasks.task import Task
 from research.training.state import TrainState
@@ -55,7 +55,7 @@ class Forecasting(Task):
     @property
     def median(self) -> int:
         """Which of the model's numbers is the forecast."""
-        return self.quantiles.index(0.5) if self.quantiles else 0
+        return len(self.quantiles) // 2
 
     def init(self, seed: jax.Array, batch) -> TrainState:
         """Draws the initial state; `batch` gives shapes only.
@@ -80,10 +80,7 @@ class Forecasting(Task):
                 f"task needs {wanted[1:]}; set config.model.outputs={wanted[-1]}, one "
                 "for each of config.task.quantiles"
             )
-        model_state = {k: v for k, v in variables.items() if k != "params"}
-        return gradient.init_state(
-            variables["params"], model_state, self.tx, seed, self.options
-        )
+        return gradient.first_state(variables, self.tx, seed, self.options)
 
     def train_step(self, state: TrainState, batch):
         """Makes one update; returns (state, metrics)."""
@@ -212,22 +209,19 @@ def build(
       tx: the optimizer.
       options: switches of the gradient step.
       loss: of point forecasts: "squared" or "absolute".
-      quantiles: rising levels in (0, 1), 0.5 among them, whose quantile losses are
+      quantiles: rising levels in (0, 1), 0.5 in the middle, whose quantile losses are
         minimised instead; (): a point forecast.
       period: steps of a season, for the baseline that repeats it; 0: none.
 
     Raises:
       ValueError: an option is out of range.
     """
-    if loss not in LOSSES:
-        raise ValueError(
-            f"config.task.loss must be one of {', '.join(LOSSES)}, got {loss!r}; "
-            "correct it"
-        )
+    layers.check_choice("task.loss", loss, LOSSES)
     rising = all(a < b for a, b in zip((0, *quantiles), (*quantiles, 1), strict=True))
-    if quantiles and not (rising and 0.5 in quantiles):
+    # The middle one is what "autoregressive" of lstm_forecaster reads again.
+    if quantiles and not (rising and quantiles[len(quantiles) // 2] == 0.5):
         raise ValueError(
-            "config.task.quantiles must rise within (0, 1) and hold 0.5, got "
+            "config.task.quantiles must rise within (0, 1) with 0.5 in the middle, got "
             f"{tuple(quantiles)}; write (0.1, 0.5, 0.9)"
         )
     if period < 0:

@@ -68,6 +68,7 @@ class Game:
         keys, held = named(rng), self.stability
         made, _ = self._made({"generator": generator}, model_state, batch, keys)
         made = jax.lax.stop_gradient(made)
+        distances = health.distances(x, made, mask)  # of images without noise
         x = self._blur(step, keys["real_noise"], x)
         made = self._blur(step, keys["made_noise"], made)
 
@@ -91,7 +92,7 @@ class Game:
         if held.r1 and not held.r1_apart:
             values["r1"] = held.r1 * penalties.r1(at, x)
             values["objective"] += values["r1"]
-        return _pairs(values, mask) | health.distances(x, made, mask), model_state
+        return _pairs(values, mask) | distances, model_state
 
     def r1_loss(self, step, params, model_state, batch, rng):
         """Weighs R1 for an update of its own: (metrics with the objective; state)."""

@@ -60,6 +60,17 @@ def init_state(params, model_state, tx, seed, options: Options) -> TrainState:
     )
 
 
+def first_state(variables, tx, seed, options: Options) -> TrainState:
+    """Makes that state of what a model's `init` returned; see `init_state`.
+
+    Args:
+      variables: "params" and the model's other collections.
+      tx, seed, options: as for `init_state`.
+    """
+    model_state = {k: v for k, v in variables.items() if k != "params"}
+    return init_state(variables["params"], model_state, tx, seed, options)
+
+
 def make_train_step(loss: Callable, tx: optax.GradientTransformation, options: Options):
     """Returns step(state, batch) -> (state, metrics); pure, un-jitted.
 

@@ -20,8 +20,8 @@ import jax.numpy as jnp
 import optax
 
 from research.metrics import accuracy
-from research.models import kernels
-from research.tasks import generation, gradient, sampling
+from research.models import kernels, layers
+from research.tasks import generation, gradient, likelihood, sampling
 from research.tasks.task import Task
 from research.training.state import TrainState
 
@@ -50,12 +50,10 @@ class LanguageModeling(Task):
         variables = self.model.init(
             kernels.key(seed), jnp.maximum(token[:, :-1], 0), train=False
         )
-        model_state = {k: v for k, v in variables.items() if k != "params"}
         if self.carry:
-            model_state["carry"] = self.model.initial_carry(len(token))
-        return gradient.init_state(
-            variables["params"], model_state, self.tx, seed, self.options
-        )
+            carry = self.model.initial_carry(len(token))
+            variables = {**variables, "carry": carry}
+        return gradient.first_state(variables, self.tx, seed, self.options)
 
     def train_step(self, state: TrainState, batch):
         """Makes one update; returns (state, metrics)."""
@@ -99,9 +97,8 @@ class LanguageModeling(Task):
     def derive(self, averages: Mapping[str, float]) -> dict[str, float]:
         """Adds perplexity and bits per unit."""
         loss = averages["loss"]
-        perplexity = math.exp(loss) if loss < 700 else math.inf
         bits = {f"bits_per_{self.unit}": loss / math.log(2)}
-        return {**averages, "perplexity": perplexity, **bits}
+        return {**averages, "perplexity": likelihood.perplexity(loss), **bits}
 
     def _loss(self, params, model_state, batch, rng):
         variables = {"params": params, **_fixed(model_state)}
@@ -213,17 +210,11 @@ def build(
     Raises:
       ValueError: an unknown choice, or a carry where it cannot be.
     """
-    for name, value, legal in (("per", per, _PER), ("unit", unit, _UNITS)):
-        if value not in legal:
-            raise ValueError(
-                f"config.task.{name} must be one of {', '.join(legal)}, got {value!r}"
-            )
+    layers.check_choice("task.per", per, _PER)
+    layers.check_choice("task.unit", unit, _UNITS)
     _check_numbers(temperature, activation_penalty, slowness_penalty, shown)
-    if carry and options.accumulate > 1:
-        raise ValueError(
-            f"train.accumulate={options.accumulate} splits the streams that task.carry "
-            "reads on in; set it to 1 or use a smaller batch"
-        )
+    if carry:
+        _check_carry(model, options)
     return LanguageModeling(
         model,
         tx,
@@ -236,6 +227,21 @@ def build(
         options,
         shown,
     )
+
+
+def _check_carry(model: nn.Module, options: gradient.Options) -> None:
+    context = getattr(model, "context", None)
+    if context:
+        raise ValueError(
+            f"config.task.carry=True reads on without end, but {type(model).__name__} "
+            f"holds context={context} tokens at most; set it to False, or use "
+            "config.model.name=rnn"
+        )
+    if options.accumulate > 1:
+        raise ValueError(
+            f"train.accumulate={options.accumulate} splits the streams that task.carry "
+            "reads on in; set it to 1 or use a smaller batch"
+        )
 
 
 def _check_numbers(temperature, activation_penalty, slowness_penalty, shown) -> None:

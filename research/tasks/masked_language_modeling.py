@@ -11,7 +11,6 @@ tokens, in nats per token; accuracy of those; nsp_loss, nsp_accuracy; and perple
 exp(loss).
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,7 +21,7 @@ import optax
 
 from research.metrics import accuracy
 from research.models import kernels
-from research.tasks import gradient, masking
+from research.tasks import gradient, likelihood, masking
 from research.tasks.task import Task
 from research.training.state import TrainState
 
@@ -41,10 +40,7 @@ class MaskedLanguageModeling(Task):
     def init(self, seed: jax.Array, batch) -> TrainState:
         """Draws the initial state; `batch` gives shapes only."""
         variables = self.model.init(kernels.key(seed), batch["token"], train=False)
-        model_state = {k: v for k, v in variables.items() if k != "params"}
-        return gradient.init_state(
-            variables["params"], model_state, self.tx, seed, self.options
-        )
+        return gradient.first_state(variables, self.tx, seed, self.options)
 
     def train_step(self, state: TrainState, batch):
         """Makes one update; returns (state, metrics)."""
@@ -74,8 +70,7 @@ class MaskedLanguageModeling(Task):
 
     def derive(self, averages: Mapping[str, float]) -> dict[str, float]:
         """Adds the perplexity of hidden tokens."""
-        loss = averages["loss"]
-        return {**averages, "perplexity": math.exp(loss) if loss < 700 else math.inf}
+        return {**averages, "perplexity": likelihood.perplexity(averages["loss"])}
 
     def _mask(self, keys, batch) -> masking.Masked:
         return masking.mask(

@@ -19,6 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from research.models import layers
+
 PROCESSES = ("discrete", "edm", "flow")
 SCHEDULES = ("linear", "cosine")
 
@@ -161,14 +163,8 @@ def make(process: str, schedule: str, timesteps: int) -> Discrete | EDM | Flow:
     Raises:
       ValueError: a name is unknown, or there are less than two steps.
     """
-    for field, value, legal in (
-        ("process", process, PROCESSES),
-        ("schedule", schedule, SCHEDULES),
-    ):
-        if value not in legal:
-            raise ValueError(
-                f"unknown task.{field} {value!r}; use one of {', '.join(legal)}"
-            )
+    layers.check_choice("task.process", process, PROCESSES)
+    layers.check_choice("task.schedule", schedule, SCHEDULES)
     if timesteps < 2:
         raise ValueError(
             f"task.timesteps must be at least 2, got {timesteps}; use 1,000"

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from research.models import kernels
+from research.models import kernels, layers
 from research.tasks import comparing, corruption, gradient
 from research.tasks.task import Task
 from research.training.state import TrainState
@@ -47,11 +47,8 @@ class Reconstruction(Task):
     def init(self, seed: jax.Array, batch) -> TrainState:
         """Draws the initial state; `batch` gives shapes only."""
         variables = self.model.init(kernels.key(seed), batch[self.input], train=False)
-        kept = set(variables) - {"params", "losses"}
-        model_state = {name: variables[name] for name in kept}
-        return gradient.init_state(
-            variables["params"], model_state, self.tx, seed, self.options
-        )
+        kept = {k: v for k, v in variables.items() if k != "losses"}
+        return gradient.first_state(kept, self.tx, seed, self.options)
 
     def train_step(self, state: TrainState, batch):
         """Makes one update; returns (state, metrics)."""
@@ -208,9 +205,9 @@ def build(
     Raises:
       ValueError: a choice is unknown, or a number out of range.
     """
-    _check_choice("loss", loss, LOSSES)
-    _check_choice("output", output, OUTPUTS)
-    _check_choice("noise", noise, corruption.NOISES)
+    layers.check_choice("task.loss", loss, LOSSES)
+    layers.check_choice("task.output", output, OUTPUTS)
+    layers.check_choice("task.noise", noise, corruption.NOISES)
     _check_numbers(loss, output, noise, noise_level, sparsity)
     comparing.check_quantile(quantile)
     fields = (loss, output, noise, noise_level, sparsity, quantile, input)
@@ -236,11 +233,4 @@ def _check_numbers(loss, output, noise, noise_level, sparsity) -> None:
     if sparsity < 0:
         raise ValueError(
             f"task.sparsity must be at least 0, got {sparsity}; 0 switches it off"
-        )
-
-
-def _check_choice(field: str, value: str, legal: tuple[str, ...]) -> None:
-    if value not in legal:
-        raise ValueError(
-            f"unknown task.{field} {value!r}; use one of {', '.join(legal)}"
         )

@@ -48,10 +48,7 @@ class Regression(Task):
                 f"the model gives {outputs.shape[-1]} outputs for targets of "
                 f"{wanted[-1]}; set config.model.num_classes={wanted[-1]}"
             )
-        model_state = {k: v for k, v in variables.items() if k != "params"}
-        return gradient.init_state(
-            variables["params"], model_state, self.tx, seed, self.options
-        )
+        return gradient.first_state(variables, self.tx, seed, self.options)
 
     def train_step(self, state: TrainState, batch):
         """Makes one update; returns (state, metrics)."""

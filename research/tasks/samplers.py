@@ -63,9 +63,9 @@ def sample(
         )
     keep = constrain or (lambda x, step: x)
     if name == "ancestral":
-        return _gaussian(denoise, x, levels, key, keep, *_posterior(levels, variance))
+        return _gaussian(denoise, x, key, keep, *_posterior(levels, variance))
     if name == "ddim":
-        return _gaussian(denoise, x, levels, key, keep, *_ddim(levels, eta))
+        return _gaussian(denoise, x, key, keep, *_ddim(levels, eta))
     solve = {"euler": _euler, "heun": _heun, "dpmpp_2m": _dpmpp_2m}[name]
     return solve(denoise, x, levels, keep)
 
@@ -122,7 +122,7 @@ def _pairs(levels: Levels):
     return a[:-1], s[:-1], a[1:], s[1:]
 
 
-def _gaussian(denoise, x, levels, key, keep, from_x, from_x0, deviation):
+def _gaussian(denoise, x, key, keep, from_x, from_x0, deviation):
     """Draws every next x from a normal around a mixture of x and x_0."""
 
     def step(x, row):

@@ -21,7 +21,7 @@ import optax
 
 from research.metrics import accuracy, correlation, matthews
 from research.models import kernels
-from research.tasks import gradient
+from research.tasks import gradient, likelihood
 from research.tasks.task import Task
 from research.training.state import TrainState
 
@@ -43,10 +43,7 @@ class TextClassification(Task):
         """Draws the initial state; `batch` gives shapes only."""
         tokens, named = self._inputs(batch)
         variables = self.model.init(kernels.key(seed), tokens, train=False, **named)
-        model_state = {k: v for k, v in variables.items() if k != "params"}
-        return gradient.init_state(
-            variables["params"], model_state, self.tx, seed, self.options
-        )
+        return gradient.first_state(variables, self.tx, seed, self.options)
 
     def train_step(self, state: TrainState, batch):
         """Makes one update; returns (state, metrics)."""
@@ -159,11 +156,7 @@ def build(
     Raises:
       ValueError: label_smoothing or widths out of range.
     """
-    traced = isinstance(label_smoothing, jax.Array)  # and checked before
-    if not traced and not 0 <= label_smoothing < 1:
-        raise ValueError(
-            f"label_smoothing must be in [0, 1), got {label_smoothing}; 0.1 is usual"
-        )
+    likelihood.check_smoothing(label_smoothing)
     if widths < 1:
         raise ValueError(f"widths must be at least 1, got {widths}; 4 is usual")
     return TextClassification(model, tx, label_smoothing, widths, options)

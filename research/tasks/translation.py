@@ -26,7 +26,7 @@ from tokenizers import Tokenizer, models
 
 from research.metrics import accuracy, bleu
 from research.models import kernels
-from research.tasks import decoding, gradient
+from research.tasks import decoding, gradient, likelihood
 from research.tasks.task import Task
 from research.training.state import TrainState
 
@@ -59,10 +59,7 @@ class Translation(Task):
         variables = self.model.init(
             kernels.key(seed), batch["source"], batch["target"][:, :-1], train=False
         )
-        model_state = {k: v for k, v in variables.items() if k != "params"}
-        return gradient.init_state(
-            variables["params"], model_state, self.tx, seed, self.options
-        )
+        return gradient.first_state(variables, self.tx, seed, self.options)
 
     def train_step(self, state: TrainState, batch):
         """Makes one update; returns (state, metrics)."""
@@ -121,8 +118,7 @@ class Translation(Task):
 
     def derive(self, averages: Mapping[str, float]) -> dict[str, float]:
         """Adds the perplexity."""
-        loss = averages["loss"]
-        return {**averages, "perplexity": math.exp(loss) if loss < 700 else math.inf}
+        return {**averages, "perplexity": likelihood.perplexity(averages["loss"])}
 
     def score(self, predictions: Mapping[str, Any], examples) -> dict[str, float]:
         """Measures BLEU against the untouched references."""
@@ -340,11 +336,7 @@ def build(
     Raises:
       ValueError: a value out of range.
     """
-    traced = isinstance(label_smoothing, jax.Array)  # and checked before
-    if not traced and not 0 <= label_smoothing < 1:
-        raise ValueError(
-            f"label_smoothing must be in [0, 1), got {label_smoothing}; 0.1 is usual"
-        )
+    likelihood.check_smoothing(label_smoothing)
     if not 0 <= teacher_forcing <= 1:
         raise ValueError(
             f"teacher_forcing must be in [0, 1], got {teacher_forcing}; 1 is usual"

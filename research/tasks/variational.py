@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from research.models import kernels
+from research.models import kernels, layers
 from research.tasks import comparing, gradient
 from research.tasks.task import Task
 from research.training.state import TrainState
@@ -322,14 +322,8 @@ def _check_numbers(
 
 
 def _check(likelihood: str, bound: str, binarise: bool) -> None:
-    for field, value, legal in (
-        ("likelihood", likelihood, LIKELIHOODS),
-        ("bound", bound, BOUNDS),
-    ):
-        if value not in legal:
-            raise ValueError(
-                f"unknown task.{field} {value!r}; use one of {', '.join(legal)}"
-            )
+    layers.check_choice("task.likelihood", likelihood, LIKELIHOODS)
+    layers.check_choice("task.bound", bound, BOUNDS)
     if binarise and likelihood != "bernoulli":
         raise ValueError(
             f"task.binarise=True needs task.likelihood=bernoulli, got {likelihood}; "

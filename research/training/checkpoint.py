@@ -18,7 +18,8 @@ import orbax.checkpoint as ocp
 
 from research.training import packed_file, packing
 
-_PACKED, _WHOLE, _INDEX = "packed", "whole", "packed"
+_PACKED, _WHOLE = "packed", "whole"  # items of a checkpoint
+_INDEX, _WHOLE_INDEX = "packed", "whole"  # keys of its record
 
 
 def folder_of(workdir: pathlib.Path) -> pathlib.Path:
@@ -128,7 +129,10 @@ class Checkpoints:
         items = {_PACKED: packed_file.Save(packed)}
         if whole:
             items[_WHOLE] = ocp.args.StandardSave(whole)
-        record = record | {_INDEX: packing.index(state)}
+        record = record | {
+            _INDEX: packing.index(state),
+            _WHOLE_INDEX: packing.whole_index(state),
+        }
         with self._full_disk_named():
             self._manager.save(
                 step,
@@ -161,7 +165,9 @@ class Checkpoints:
             index = record.pop(_INDEX)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._damaged(step, error) from error
-        if index != packing.index(abstract_state):
+        known = packing.whole_index(abstract_state)  # older records have none
+        whole_index = record.pop(_WHOLE_INDEX, known)
+        if index != packing.index(abstract_state) or whole_index != known:
             raise OtherCode(
                 f"checkpoint {step} in {self.folder} holds other parameters than this "
                 "code makes; restore the code it was trained with, or choose another "

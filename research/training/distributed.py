@@ -139,8 +139,7 @@ def _check_port(address: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    number = getattr(error, "errno", None)
-    return os.strerror(number) if number else str(error)
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _leave(code) -> None:
@@ -234,6 +233,11 @@ def _nobody(config) -> str:
                 f"process 0 did not answer at {where} ({_reason(error)}); "
                 "start it too, or correct config.distributed.coordinator"
             )
+    if config.coordinator == "auto":
+        return (
+            f"not all processes of this job came together within {config.timeout} s; "
+            "see whether each task of the job started"
+        )
     return (
         f"not all {config.num_processes} processes came to {where}; start the same "
         "command once for each config.distributed.process_id"

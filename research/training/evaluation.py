@@ -1,5 +1,6 @@
 """Measures a state on a whole split, exactly: padding never counts."""
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 
@@ -92,16 +93,18 @@ def predictions(programs: Programs, state, examples: source.Source) -> dict:
     Returns:
       name -> (examples, ...) in the order of the split.
     """
-    most = programs.experiment.task.predicted
-    if most is not None:
-        examples = source.Subset(examples, np.arange(min(most, len(examples))))
+    most, count = programs.experiment.task.predicted, len(examples)
+    count = count if most is None else min(most, count)
+    examples = source.Subset(examples, np.arange(count))
+    # Row by row: nothing is carried from one to the next here.
+    examples.spec = dataclasses.replace(examples.spec, contiguous=False)
     parts = []
     for batch in batches(programs, examples):
         stored = programs.experiment.spec.features
         batch = {name: batch[name] for name in stored}
         parts.append(programs.predict(state, batch))
     joined = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-    return {name: value[: len(examples)] for name, value in joined.items()}
+    return {name: value[:count] for name, value in joined.items()}
 
 
 def batches(programs: Programs, examples: source.Source):

@@ -39,7 +39,10 @@ def write(opened, folder: pathlib.Path, platforms: tuple[str, ...]) -> dict:
     """
     experiment = opened.programs.experiment
     _check(experiment, folder, platforms)
-    state = opened.state.replace(opt_state=None, seed=None, step=None)
+    state = opened.state.replace(
+        params=opened.state.eval_params(),
+        **dict.fromkeys(("ema_params", "trigger", "opt_state", "seed", "step")),
+    )
     leaves, tree = jax.tree.flatten(state)
     names = [name for name, _ in states.named_leaves(state)]
 

@@ -14,6 +14,13 @@ from research.training import state as states
 _SHOWN = 20
 
 
+def state(programs):
+    """Makes the TrainState that a run starts from: drawn, or of `init.weights`."""
+    experiment = programs.experiment
+    drawn = programs.init(experiment.config.seed)
+    return replace(drawn, experiment, programs.state_sharding)
+
+
 def replace(state, experiment, sharding):
     """Replaces drawn parameters by those that `config.init.weights` names.
 
@@ -24,7 +31,8 @@ def replace(state, experiment, sharding):
 
     Returns:
       The state with every parameter but those of `init.fresh`, and every other
-      collection of the model (batch statistics, …), taken from there.
+      collection of the model (batch statistics, …), taken from there. A carry
+      stays as it is: it belongs to a batch, not to the network.
 
     Raises:
       ValueError: a parameter is missing there, is too many or has another shape.
@@ -34,6 +42,8 @@ def replace(state, experiment, sharding):
         return state
     given = _read(asked.weights, experiment)
     drawn = {"params": state.params, **state.model_state}
+    own = {name: drawn.pop(name) for name in ("carry",) if name in drawn}
+    given.pop("carry", None)
     chosen, fresh = _merge(drawn, given, asked)
     logging.info(
         "%d parameters from %s; drawn anew: %s",
@@ -47,7 +57,7 @@ def replace(state, experiment, sharding):
         averaged = jax.device_put(jax.tree.map(np.asarray, params), sharding.ema_params)
     return state.replace(
         params=params,
-        model_state=jax.device_put(chosen, sharding.model_state),
+        model_state=jax.device_put(chosen | own, sharding.model_state),
         ema_params=averaged,
     )
 
@@ -60,6 +70,7 @@ def _read(name: str, experiment) -> dict:
     trunk, folder = getattr(experiment.model, "trunk", None), pathlib.Path(name)
     if (folder / "data.json").is_file():
         config = run.read_config(folder)
+        config.mesh = experiment.config.mesh  # its devices may have been others
         state = run.open_run(folder, config).state
         given = {"params": state.eval_params(), **state.model_state}
         return _as_trunk(given) if config.model.name == trunk else given

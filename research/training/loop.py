@@ -74,7 +74,7 @@ def train(
         mode=config.checkpoint.mode,
     )
     with checkpoints, _StopRequest(checkpoints) as stop:
-        run = _Run(programs, data, checkpoints, stop, folder, command)
+        run = _Run(programs, data, checkpoints, stop, folder)
         run.watch = watch or run.watch
         if first:
             workdir.note_start(folder, run.step, command)
@@ -87,14 +87,14 @@ def train(
 class _Run:
     """The moving parts of one run: state, window of metrics, clock."""
 
-    def __init__(self, programs, data, checkpoints, stop, folder, command):
+    def __init__(self, programs, data, checkpoints, stop, folder):
         self.programs, self.data, self.checkpoints = programs, data, checkpoints
-        self.stop, self.folder, self.command = stop, folder, command
+        self.stop, self.folder = stop, folder
         self.config, self.plan = programs.experiment.config, programs.experiment.plan
         self.digest = settings.digest(self.config.to_dict())
         restored = checkpoints.restore_newest(programs.abstract_state)
         if restored is None:
-            self.state, record = self._start(), {"window": {}}
+            self.state, record = initial.state(programs), {"window": {}}
         else:
             self.state, record = restored
             if record["config"] != self.digest:
@@ -105,15 +105,12 @@ class _Run:
         self.step = int(self.state.step)
         self.window = tracking.Window(record["window"])
         self.pending, self.latest = [], {}
+        for row in tracking.read(folder / "metrics.jsonl"):
+            if row["step"] <= self.step:
+                self.latest |= row
         self.first = jax.process_index() == 0
         self.clock, self.clock_step, self.waited = time.perf_counter(), self.step, 0.0
         self.watch = lambda step, metrics: False
-
-    def _start(self):
-        drawn = self.programs.init(self.config.seed)
-        return initial.replace(
-            drawn, self.programs.experiment, self.programs.state_sharding
-        )
 
     def to_the_end(self, mirror: WandbMirror, show) -> dict:
         """Runs the loop; the order inside one step is stated by its comments."""

@@ -136,8 +136,7 @@ class Members:
 
     def unpack(self, what: str, packed) -> dict[str, tuple[float, float]]:
         """Names one member's metrics of "train" or "eval": name -> (sum, weight)."""
-        pairs = zip(self._names[what], np.asarray(packed), strict=True)
-        return {name: (float(total), float(weight)) for name, (total, weight) in pairs}
+        return programs.unpack(self._names[what], packed)
 
     def state(self, member: int):
         """Copies the TrainState of one member to host memory."""

@@ -60,6 +60,11 @@ def index(tree) -> list[list]:
     return [[name, leaf.dtype.name, list(leaf.shape)] for name, leaf in small]
 
 
+def whole_index(tree) -> list[list]:
+    """Lists [name, dtype, shape] of the leaves that are stored by themselves."""
+    return [[n, str(x.dtype), list(x.shape)] for n, x in _divide(tree)[1].items()]
+
+
 def _divide(tree) -> tuple[list, dict]:
     leaves, treedef = jax.tree.flatten(tree)
     packable = [leaf for leaf in leaves if isinstance(leaf.dtype, np.dtype)]

@@ -177,8 +177,7 @@ class Programs:
 
     def unpack(self, what: str, packed) -> dict[str, tuple[float, float]]:
         """Names what `train` (a step of it) or `eval` packed: name -> (sum, weight)."""
-        pairs = zip(self._names[what], np.asarray(packed), strict=True)
-        return {name: (float(total), float(weight)) for name, (total, weight) in pairs}
+        return unpack(self._names[what], packed)
 
     def snapshot(self, state, batch) -> dict[str, np.ndarray]:
         """Makes the task's pictures, see `snapshots.make`, of a stored batch."""
@@ -306,3 +305,9 @@ def pack(metrics) -> tuple[list[str], jax.Array]:
         jnp.stack([jnp.asarray(v, jnp.float32) for v in metrics[n]]) for n in names
     ]
     return names, jnp.stack(pairs)
+
+
+def unpack(names: list[str], packed) -> dict[str, tuple[float, float]]:
+    """Undoes `pack` on the host: name -> (sum, weight)."""
+    pairs = zip(names, np.asarray(packed), strict=True)
+    return {name: (float(total), float(weight)) for name, (total, weight) in pairs}

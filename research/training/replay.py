@@ -5,7 +5,7 @@ import pathlib
 import jax
 import numpy as np
 
-from research.training import checkpoint, experiment, workdir
+from research.training import checkpoint, experiment, initial, workdir
 from research.training import state as states
 from research.training.programs import Programs
 
@@ -58,7 +58,7 @@ def _state_before(programs: Programs, folder: pathlib.Path, step: int):
         earlier = [s for s in saved.steps() if s < step]
         if earlier:
             return saved.restore(earlier[-1], programs.abstract_state)[0]
-    return programs.init(programs.experiment.config.seed)
+    return initial.state(programs)
 
 
 def _describe(what: str, tree) -> list[str]:

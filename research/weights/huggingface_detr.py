@@ -14,18 +14,6 @@ _ENCODER = "model.encoder.layers.{i-1}"
 _DECODER = "model.decoder.layers.{i-1}"
 
 
-def _prefixed(table: tuple[rules.Rule, ...], old: str) -> tuple[rules.Rule, ...]:
-    """Makes the rules of a trunk from a classifier's, whose names begin with `old`."""
-    moved = []
-    for rule in table:
-        kind, _, path = rule.ours.partition("/")
-        if path.startswith("head/"):
-            continue
-        names = tuple(f"{_TRUNK}.{name.removeprefix(old)}" for name in rule.theirs)
-        moved.append(rules.Rule(f"{kind}/backbone/{path}", names, rule.form))
-    return tuple(moved)
-
-
 def _attention(ours: str, theirs: str) -> tuple[rules.Rule, ...]:
     return rules.table(
         rules.dense(f"{ours}/query", f"{theirs}.q_proj"),
@@ -55,8 +43,8 @@ _TRANSFORMER = rules.table(
     rules.dense("box_head{i}", "bbox_predictor.layers.{i-1}"),
 )
 # timm gives its ResNets torchvision's names
-_TIMM_RULES = _prefixed(torchvision.RESNET_RULES, "") + _TRANSFORMER
-_OWN_RULES = _prefixed(huggingface.RESNET_RULES, "resnet.") + _TRANSFORMER
+_TIMM_RULES = rules.trunk(torchvision.RESNET_RULES, _TRUNK) + _TRANSFORMER
+_OWN_RULES = rules.trunk(huggingface.RESNET_RULES, _TRUNK, "resnet.") + _TRANSFORMER
 
 
 def _transformer_sizes(config: Mapping, shapes: Mapping) -> dict:
@@ -88,15 +76,9 @@ def _config(configs: Mapping) -> Mapping:
 
 
 def _timm_sizes(shapes: Mapping, configs: Mapping) -> rules.Sizes:
-    inner = {
-        name.removeprefix(f"{_TRUNK}."): shape
-        for name, shape in shapes.items()
-        if name.startswith(_TRUNK)
-    }
-    trunk = torchvision.resnet_sizes(inner, configs)
-    fields = {k: v for k, v in trunk.fields.items() if k != "num_classes"}
+    fields, channels = torchvision.trunk_sizes(shapes, configs, _TRUNK)
     told = _transformer_sizes(_config(configs), shapes)
-    return rules.Sizes(fields | told, (800, 1344), trunk.channels)
+    return rules.Sizes(fields | told, (800, 1344), channels)
 
 
 def _own_sizes(shapes: Mapping, configs: Mapping) -> rules.Sizes:

@@ -193,6 +193,23 @@ def table(*rules: Rule | tuple[Rule, ...]) -> tuple[Rule, ...]:
     )
 
 
+def trunk(table: tuple[Rule, ...], theirs: str, old: str = "") -> tuple[Rule, ...]:
+    """Makes the rules of a detector's trunk from those of a classifier.
+
+    Args:
+      table: of the classifier; its head is left out.
+      theirs: what the published names of the trunk begin with.
+      old: what those of the classifier begin with.
+    """
+    moved = []
+    for rule in table:
+        kind, _, path = rule.ours.partition("/")
+        if not path.startswith("head/"):
+            names = tuple(f"{theirs}.{name.removeprefix(old)}" for name in rule.theirs)
+            moved.append(Rule(f"{kind}/backbone/{path}", names, rule.form))
+    return tuple(moved)
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """Where one leaf comes from: the published names and their layout."""

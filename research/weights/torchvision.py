@@ -73,6 +73,22 @@ def resnet_sizes(
     return rules.Sizes(fields, (224, 224), shapes["conv1.weight"][1])
 
 
+def trunk_sizes(shapes: Mapping, configs: Mapping, trunk: str) -> tuple[dict, int]:
+    """Reads the sizes of a detector's ResNet, whose names begin with `trunk`.
+
+    Returns:
+      (fields without classes, channels of its images)
+    """
+    inner = {
+        name.removeprefix(f"{trunk}."): shape
+        for name, shape in shapes.items()
+        if name.startswith(trunk)
+    }
+    found = resnet_sizes(inner, configs)
+    fields = {k: v for k, v in found.fields.items() if k != "num_classes"}
+    return fields, found.channels
+
+
 def vit_sizes(shapes: Mapping[str, tuple[int, ...]], configs: Mapping) -> rules.Sizes:
     """Reads a ViT's sizes from its tensors' shapes."""
     del configs

@@ -11,24 +11,13 @@ _ANCHORS = 9
 _BODY, _PYRAMID = "backbone.body", "backbone.fpn"
 
 
-def _trunk() -> tuple[rules.Rule, ...]:
-    """Makes the trunk's rules from the classifier's."""
-    moved = []
-    for rule in torchvision.RESNET_RULES:
-        kind, _, path = rule.ours.partition("/")
-        if not path.startswith("head/"):
-            names = tuple(f"{_BODY}.{name}" for name in rule.theirs)
-            moved.append(rules.Rule(f"{kind}/backbone/{path}", names, rule.form))
-    return tuple(moved)
-
-
 def _conv(ours: str, theirs: str) -> tuple[rules.Rule, ...]:
     return rules.conv(ours, theirs, biased=True)
 
 
 _CLASSES, _BOXES = "head.classification_head", "head.regression_head"
 _RULES = rules.table(
-    _trunk(),
+    rules.trunk(torchvision.RESNET_RULES, _BODY),
     # before out{l}, which names every level
     _conv("pyramid/out6", f"{_PYRAMID}.extra_blocks.p6"),
     _conv("pyramid/out7", f"{_PYRAMID}.extra_blocks.p7"),
@@ -42,13 +31,7 @@ _RULES = rules.table(
 
 
 def _sizes(shapes: Mapping[str, tuple[int, ...]], configs: Mapping) -> rules.Sizes:
-    body = {
-        name.removeprefix(f"{_BODY}."): shape
-        for name, shape in shapes.items()
-        if name.startswith(_BODY)
-    }
-    trunk = torchvision.resnet_sizes(body, configs)
-    fields = {k: v for k, v in trunk.fields.items() if k != "num_classes"}
+    fields, channels = torchvision.trunk_sizes(shapes, configs, _BODY)
     fields |= dict(
         pyramid=shapes[f"{_PYRAMID}.inner_blocks.0.0.weight"][0],
         depth=sum(
@@ -57,7 +40,7 @@ def _sizes(shapes: Mapping[str, tuple[int, ...]], configs: Mapping) -> rules.Siz
         ),
         num_classes=shapes[f"{_CLASSES}.cls_logits.weight"][0] // _ANCHORS,
     )
-    return rules.Sizes(fields, (800, 1344), trunk.channels)
+    return rules.Sizes(fields, (800, 1344), channels)
 
 
 # torchvision 0.13 put each convolution into a block of its own: files have both forms

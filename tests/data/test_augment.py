@@ -61,7 +61,6 @@ def _image(prepare, examples, epochs, seed=0):
 
 def test_by_default_nothing_happens():
     options = _options()
-    assert not augment.is_on(options)
     assert augment.make(options, SPEC, MEAN) is None
     assert augment.host_crop(options, SPEC, 0) is None
 

@@ -42,6 +42,14 @@ def test_a_file_is_cut_in_time_and_scaled_by_the_training_rows(table):
     assert names == ["a", "b"] and opened["test"].labels() is None
 
 
+def test_a_byte_order_mark_belongs_to_no_name(table):
+    file = table()
+    plain = _open(file, "train")["train"].arrays["window"]
+    rows = [line.partition(",")[2] for line in file.read_text().splitlines()[1:]]
+    file.write_text("\n".join(["\ufeffa,b", *rows]) + "\n")
+    np.testing.assert_array_equal(_open(file, "train")["train"].arrays["window"], plain)
+
+
 def test_labelled_rows_leave_training_and_mark_windows(table):
     marks = np.zeros(40, int)
     marks[[5, 38]] = 1

@@ -90,6 +90,11 @@ def test_words_of_the_training_text(folder):
             "use 128 and 1",
         ),
         (
+            dict(pairs=False, passes=2),
+            "config.data.passes=2 packs other pairs each time, but pairs=False makes "
+            "none; set it to 1",
+        ),
+        (
             dict(tokenizer="byte"),
             "masking needs a tokenizer with a cls token, got 'byte'; use 'wordpiece', "
             "'word' or BERT's vocab.txt",

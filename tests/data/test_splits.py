@@ -9,6 +9,10 @@ import pytest
 from research.data import digits, source, splits
 
 
+def _open(module, split, path, **options):
+    return splits.open_splits(module, (split,), path, **options)[split]
+
+
 def _module(sizes, labels=True):
     """Makes a data source whose splits have the given numbers of examples."""
     loads = []
@@ -35,13 +39,13 @@ def _x(examples):
 
 def _fails(message, module, split, holdout=0.1, path="/data", **options):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        splits.open_split(module, split, path, holdout=holdout, **options)
+        _open(module, split, path, holdout=holdout, **options)
 
 
 def test_native_splits_are_untouched():
     module = _module({"train": 30, "validation": 10, "test": 5})
     for split, size in (("train", 30), ("validation", 10), ("test", 5)):
-        opened = splits.open_split(module, split, None, holdout=0.1)
+        opened = _open(module, split, None, holdout=0.1)
         assert isinstance(opened, source.Arrays) and len(opened) == size
 
 
@@ -63,7 +67,7 @@ def test_validation_and_test_are_held_out_of_train():
     for labels in (True, False):
         module = _module({"train": 100}, labels)
         parts = [
-            splits.open_split(module, split, None, holdout=0.1)
+            _open(module, split, None, holdout=0.1)
             for split in ("train", "validation", "test")
         ]
         assert [len(part) for part in parts] == [80, 10, 10]
@@ -74,12 +78,12 @@ def test_together_or_one_by_one_is_the_same():
     module = _module({"train": 50, "test": 7})
     together = splits.open_splits(module, ("validation", "train"), None, holdout=0.2)
     for split, opened in together.items():
-        assert _x(opened) == _x(splits.open_split(module, split, None, holdout=0.2))
+        assert _x(opened) == _x(_open(module, split, None, holdout=0.2))
 
 
 def test_holdout_of_zero_keeps_train_whole():
     module = _module({"train": 100, "test": 7})
-    assert len(splits.open_split(module, "train", None, holdout=0)) == 100
+    assert len(_open(module, "train", None, holdout=0)) == 100
     _fails(
         "data 'made' at /data has no split 'validation' of its own and the holdout "
         "share is 0; set it above 0, for example to 0.1",
@@ -90,13 +94,13 @@ def test_holdout_of_zero_keeps_train_whole():
 
 
 def test_options_are_passed():
-    opened = splits.open_split(_module({"train": 9}), "train", None, holdout=0, scale=3)
+    opened = _open(_module({"train": 9}), "train", None, holdout=0, scale=3)
     assert _x(opened) == [3 * k for k in range(9)]
 
 
 def test_no_train():
     module = _module({"test": 7})
-    assert len(splits.open_split(module, "test", None, holdout=0.1)) == 7
+    assert len(_open(module, "test", None, holdout=0.1)) == 7
     message = "data 'made' at /data has no split 'train'; it has: test"
     _fails(message, module, "train")
     message = "data 'made' at /data has no split 'validation'; it has: test"
@@ -125,7 +129,7 @@ def test_unknown_option():
         scal=2,
     )
     with pytest.raises(ValueError) as error:
-        splits.open_split(digits, "train", None, holdout=0, color=2)
+        _open(digits, "train", None, holdout=0, color=2)
     message = "unknown option 'color' of data 'digits'; it has: image_size"
     assert str(error.value) == message
 

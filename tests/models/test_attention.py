@@ -181,7 +181,7 @@ def test_long_sequences_in_blocks_equal_the_whole(causal, masked):
     mask = _normal(1, 1, 1, 1100, seed=4) > -1 if masked else None
 
     def run(kernels):
-        attend = layers.attention(kernels, causal=causal)
+        attend = partial(layers.attention(kernels), causal=causal)
         y, pull = jax.vjp(lambda q, k, v: attend(q, k, v, mask=mask), q, k, v)
         return y, pull(jnp.cos(y))
 
@@ -193,7 +193,7 @@ def test_the_memory_of_4096_tokens_is_bounded():
     q = jax.ShapeDtypeStruct((1, 4096, 2, 8), jnp.float32)
 
     def temporaries(kernels):
-        attend = layers.attention(kernels, causal=True)
+        attend = partial(layers.attention(kernels), causal=True)
         gradient = jax.grad(lambda *qkv: jnp.sum(attend(*qkv) ** 2), argnums=(0, 1, 2))
         compiled = jax.jit(gradient).lower(q, q, q).compile()
         return compiled.memory_analysis().temp_size_in_bytes
@@ -202,7 +202,7 @@ def test_the_memory_of_4096_tokens_is_bounded():
 
 
 def test_dropout_of_long_sequences_keeps_the_mean():
-    attend = layers.attention("auto", causal=True)
+    attend = partial(layers.attention("auto"), causal=True)
     q, k = _normal(1, 1100, 1, 2), _normal(1, 1100, 1, 2, seed=1)
     y = attend(q, k, jnp.ones_like(k), dropout=(jax.random.key(0), 0.5))
     assert 0.02 < float(jnp.std(y[0, 600:])) < 0.2

@@ -123,8 +123,8 @@ def test_sides_that_do_not_divide(module, name, scale):
             jax.random.key(0), jnp.ones((1, 8)), jnp.ones((1, 10, 8, 1)), train=False
         )
     assert str(error.value) == (
-        f"images of {name} with 2 channels need sides that {scale} divides, got 10x8; "
-        "resize or pad them, or change model.channels"
+        f"{name} with 2 model.channels needs images whose sides {scale} divides, got "
+        "10x8; resize or pad them, or change model.channels"
     )
 
 

@@ -80,3 +80,11 @@ def test_the_calendar_changes_the_forecast_but_has_none():
     model = itransformer.build("debug")
     a, b = (model.apply(variables, x, t, train=False) for t in (times, other))
     assert np.abs(a - b).max() > 1e-4
+
+
+def test_impossible_heads_are_one_sentence():
+    with pytest.raises(ValueError) as error:
+        itransformer.build("debug", heads=3)
+    assert str(error.value) == (
+        "itransformer heads=3 must divide width=16; choose another number of heads"
+    )

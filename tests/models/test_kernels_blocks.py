@@ -3,6 +3,8 @@
 Tolerance 1e-5 of the largest value: the order of float32 sums differs.
 """
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -100,18 +102,19 @@ def test_gelu_equals_jax():
     assert auto(half).dtype == jnp.bfloat16
 
 
+@pytest.mark.parametrize("queries", [7, 1])
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
-def test_attention_equals_jax(causal, masked):
-    q, k, v = _normal(2, 7, 3, 8), _normal(2, 9, 3, 8), _normal(2, 9, 3, 8)[::-1]
-    mask = None
+def test_attention_equals_jax(causal, masked, queries):
+    q, k = _normal(2, 7, 3, 8)[:, :queries], _normal(2, 9, 3, 8)
+    v, mask = k[::-1], None
     if masked:
-        mask = jnp.asarray(np.random.default_rng(0).random((2, 1, 7, 9)) < 0.6)
+        mask = jnp.asarray(np.random.default_rng(0).random((2, 1, queries, 9)) < 0.6)
         mask = mask.at[..., 0].set(True)
 
     def run(mode):
-        attend = layers.attention(mode, causal=causal)
-        y, pull = jax.vjp(lambda q, k, v: attend(q, k, v, mask=mask), q, k, v)
+        attend = partial(layers.attention(mode), mask=mask, causal=causal)
+        y, pull = jax.vjp(attend, q, k, v)
         return y, pull(jnp.cos(y))
 
     _assert_close(run("auto"), run("native"))

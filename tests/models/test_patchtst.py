@@ -164,7 +164,7 @@ def test_mistakes_are_one_sentence():
     with pytest.raises(ValueError) as error:
         patchtst.build("debug", heads=3)
     assert str(error.value) == (
-        "heads=3 must divide width=8; choose another number of heads"
+        "patchtst heads=3 must divide width=8; choose another number of heads"
     )
     with pytest.raises(ValueError) as error:
         patchtst.build("debug", patch=16)

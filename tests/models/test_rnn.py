@@ -105,6 +105,24 @@ def test_padding_does_not_count(pool):
     assert np.isfinite(padded).all()
 
 
+def test_steps_without_a_pool_are_dropped_once():
+    """What is kept is divided by 1 - 0.5 once, and half of the units are kept."""
+    model = _build("debug_classifier", pool="none", num_classes=0, dropout=0.5)
+    token = jnp.tile(jnp.asarray(SENTENCE[:1]), (50, 1))
+    variables = _init(model, token)
+    params = variables["params"]
+    # Bare biases: every output is the same with dropped and with kept inputs.
+    for layer in params["rnn"].values():
+        layer["recurrent_kernel"] = 0 * layer["recurrent_kernel"]
+        layer["input"]["kernel"] = 0 * layer["input"]["kernel"]
+        layer["input"]["bias"] = layer["input"]["bias"] + 1.0
+    resting = _run(model, variables, token)
+    y = np.asarray(_run(model, variables, token, train=True))
+    kept = y != 0
+    assert 0.45 < kept.mean() < 0.55
+    np.testing.assert_allclose(y[kept], np.asarray(2 * resting)[kept], rtol=1e-5)
+
+
 def test_pixels_are_read_row_by_row_or_in_one_fixed_order():
     image = jnp.arange(12.0).reshape(1, 3, 4, 1)
     assert rnn.pixels(image)[0, :, 0].tolist() == list(range(12))

@@ -73,7 +73,13 @@ def test_the_future_calendar_is_read():
     assert (moved[:2] < 1e-6).all() and (moved[2:] > 1e-5).all()
 
 
-def test_a_decoder_that_reads_too_much_is_one_sentence():
+def test_mistakes_are_one_sentence():
+    with pytest.raises(ValueError) as error:
+        transformer_forecaster.build("debug", heads=3)
+    assert str(error.value) == (
+        "transformer_forecaster heads=3 must divide width=16; choose another number of "
+        "heads"
+    )
     model = transformer_forecaster.build("debug", label=13)
     with pytest.raises(ValueError) as error:
         model.init(jax.random.key(0), _normal(2, 12, 3), train=False)

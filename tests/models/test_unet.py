@@ -61,6 +61,12 @@ def test_groups_must_divide_the_channels():
         "unet groups=3 must divide the channels of each level, 1 x 8, which must be "
         "even; change one of them"
     )
+    with pytest.raises(ValueError) as error:
+        unet.build("debug", channels=4, multipliers=(2, 4), groups=8)
+    assert str(error.value) == (
+        "unet groups=8 must divide the channels of each level, 1 x 4, which must be "
+        "even; change one of them"
+    )
 
 
 def test_a_network_with_classes_needs_labels():

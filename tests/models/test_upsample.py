@@ -41,3 +41,33 @@ def test_convolving_what_is_upsampled_has_a_quick_form_on_cpu(sides):
 
     for auto, native in zip(run("auto"), run("native"), strict=True):
         np.testing.assert_allclose(auto, native, rtol=1e-4, atol=1e-4)
+
+
+def test_a_dilation_is_kept_where_there_is_no_quick_form():
+    generator = np.random.default_rng(0)
+    x = jnp.asarray(generator.normal(size=(2, 6, 5, 3)), jnp.float32)
+    w = jnp.asarray(generator.normal(size=(3, 3, 3, 4)), jnp.float32)
+
+    def run(mode):
+        return kernels.resize_conv(mode)(
+            *(x, w, (1, 1), "SAME"),
+            rhs_dilation=(2, 2),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=1,
+        )
+
+    np.testing.assert_allclose(run("auto"), run("native"), rtol=1e-4, atol=1e-4)
+
+
+def test_a_precision_is_kept_where_there_is_no_quick_form():
+    x, w = jnp.ones((1, 4, 4, 2)), jnp.ones((3, 3, 2, 2))
+
+    def run(x, w):
+        return kernels.resize_conv("auto")(
+            *(x, w, (1, 1), "SAME"),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=1,
+            precision=jax.lax.Precision.HIGHEST,
+        )
+
+    assert "HIGHEST" in jax.jit(run).lower(x, w).as_text()

@@ -30,6 +30,14 @@ def _encoded(model, variables, x):
     return np.asarray(z, np.float64), np.asarray(code), sown["losses"]
 
 
+def test_entries_begin_as_wide_as_the_authors_do():
+    model = vqvae.build("debug", entries=4096, width=12)
+    x = jnp.zeros((1, *SHAPE))
+    drawn = jax.jit(lambda x: model.init(jax.random.key(0), x, train=False))(x)
+    most = np.abs(drawn["params"]["codebook"]).max()
+    assert 0.999 * (3 / 12) ** 0.5 < most <= (3 / 12) ** 0.5  # sqrt(3 / D)
+
+
 def test_codes_are_the_nearest_entries_and_losses_their_distances(made):
     model, variables, x = made
     z, code, losses = _encoded(model, variables, x)

@@ -137,6 +137,11 @@ def test_what_cannot_be_measured_is_one_sentence(trained, tmp_path, capsys):
             "--mixing needs a generator with styles, such as stylegan2, got GAN; leave "
             "it out",
         ),
+        ("--to=made", "--to=made must end in .npz; name such a file"),
+        (
+            "--progress=film.mp4",
+            "--progress=film.mp4 must end in .gif; name such a file",
+        ),
         ("a.png", "a generator reads no files, got ['a.png']; leave them out"),
     ],
 )

@@ -214,7 +214,7 @@ def test_the_list_says_claim_cost_data_and_state(tmp_path, capsys):
         "  published  98.40 % test accuracy",
         "  reached    not run",
         "  state      not run",
-        "  cost       3 seeds, each 2 minutes on 2 CPU cores",
+        "  cost       3 seeds, 2 minutes a seed on 2 CPU cores",
         "  data       idx: this data needs a folder with MNIST-format files",
         "  data       digits: here",
     ):

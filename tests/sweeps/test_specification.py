@@ -38,6 +38,17 @@ def test_every_sweep_of_the_project_is_legal():
         assert made.name == name and made.trials > 0
 
 
+def test_what_was_typed_goes_before_overrides():
+    argv = ["--sweep=lenet_digits", "--config.train.eval_every=20"]
+    made = sweep._specify(*app.parse(sweep._parser(), argv))
+    assert (made.base["train"]["eval_every"], made.base["train"]["log_every"]) == (
+        20,
+        40,
+    )
+    assert "--config.train.eval_every=20" in made.arguments
+    assert "--config.train.eval_every=40" not in made.arguments
+
+
 def test_a_run_of_a_trial_carries_all_that_was_fixed(new_sweep):
     made = new_sweep(
         space={RATE: base.grid(1, 2), "model.dtype": base.choice("float32")},
@@ -195,6 +206,11 @@ def test_a_mistake_in_the_file_is_one_sentence(keys, sentence, tmp_path):
             ["--sweep=lenet_digits", "--config.optimizer.name=sgd"],
             "'optimizer.name' is set by both space and the command line; leave it out "
             "of one",
+        ),
+        (
+            ["--sweep=lenet_digits", "--config.train.steps=100"],
+            "'train.steps' is set by both the command line and steps; leave it out of "
+            "one",
         ),
     ],
     ids=lambda x: x[-1] if isinstance(x, list) else "",

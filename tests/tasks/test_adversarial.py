@@ -216,13 +216,22 @@ def test_accumulated_micro_batches_see_all_examples():
     assert metrics["loss"][1] == 8 and metrics["generator_loss"][1] == 4
 
 
+def test_distances_are_those_of_images_without_noise():
+    plain, noisy = (
+        _trained(_task(instance_noise=sigma, noise_steps=10))[1] for sigma in (0.0, 5.0)
+    )
+    assert noisy["loss"][0] != plain["loss"][0]
+    for name in ("distance_real", "distance_made"):
+        assert float(noisy[name][0]) == pytest.approx(float(plain[name][0]), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         (
             {"loss": "hinges"},
-            "unknown task.loss 'hinges'; use one of minimax, non_saturating, "
-            "wasserstein, hinge, least_squares",
+            "unknown task.loss 'hinges'; did you mean 'hinge'? use one of minimax, "
+            "non_saturating, wasserstein, hinge, least_squares",
         ),
         ({"prior": "beta"}, "unknown task.prior 'beta'; use one of normal, uniform"),
         (

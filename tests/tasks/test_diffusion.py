@@ -194,8 +194,8 @@ def test_a_network_with_other_channels_is_one_sentence():
         ),
         (
             dict(classes=0, label_dropout=0.1),
-            "task.label_dropout must be in 0..1, and 0 without model.classes, got 0.1 "
-            "with model.classes=0; correct one of them",
+            "task.label_dropout must be in [0, 1), and 0 without model.classes, got "
+            "0.1 with model.classes=0; correct one of them",
         ),
         (dict(steps=0), "steps must be at least 1, got 0; try 50"),
         (

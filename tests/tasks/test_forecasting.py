@@ -141,13 +141,17 @@ def test_repeating_reaches_the_published_errors(horizon, mse, mae):
     [
         (
             dict(loss="huber"),
-            "config.task.loss must be one of squared, absolute, got 'huber'; correct "
-            "it",
+            "unknown task.loss 'huber'; use one of squared, absolute",
         ),
         (
             dict(quantiles=(0.1, 0.9)),
-            "config.task.quantiles must rise within (0, 1) and hold 0.5, got (0.1, "
-            "0.9); write (0.1, 0.5, 0.9)",
+            "config.task.quantiles must rise within (0, 1) with 0.5 in the middle, got "
+            "(0.1, 0.9); write (0.1, 0.5, 0.9)",
+        ),
+        (
+            dict(quantiles=(0.5, 0.7, 0.9)),
+            "config.task.quantiles must rise within (0, 1) with 0.5 in the middle, got "
+            "(0.5, 0.7, 0.9); write (0.1, 0.5, 0.9)",
         ),
         (
             dict(period=-1),

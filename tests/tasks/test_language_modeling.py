@@ -12,6 +12,7 @@ import optax
 import pytest
 
 from research.data import pipeline, windows
+from research.models import gpt
 from research.tasks import gradient, language_modeling
 
 V, T, B, H = 7, 6, 4, 5
@@ -181,13 +182,12 @@ def test_it_goes_on_with_the_first_half_of_a_text():
         (
             dict(per="batch"),
             {},
-            "config.task.per must be one of token, sequence, got 'batch'",
+            "unknown task.per 'batch'; use one of token, sequence",
         ),
         (
             dict(unit="letter"),
             {},
-            "config.task.unit must be one of token, character, byte, word, got "
-            "'letter'",
+            "unknown task.unit 'letter'; use one of token, character, byte, word",
         ),
         (
             dict(temperature=-1.0),
@@ -216,6 +216,20 @@ def test_a_bad_choice_is_one_sentence(fields, options, message):
     with pytest.raises(ValueError) as error:
         _task(gradient.Options(**options), **fields)
     assert str(error.value) == message
+
+
+def test_a_carry_needs_a_model_that_reads_on_without_end():
+    with pytest.raises(ValueError) as error:
+        language_modeling.build(
+            gpt.build("debug", context=9),
+            optax.sgd(0.1),
+            gradient.Options(),
+            carry=True,
+        )
+    assert str(error.value) == (
+        "config.task.carry=True reads on without end, but GPT holds context=9 tokens "
+        "at most; set it to False, or use config.model.name=rnn"
+    )
 
 
 class Silent(Remembering):

@@ -105,7 +105,8 @@ def test_the_end_of_a_walk():
         ),
         (
             ("discrete", "sine", 9),
-            "unknown task.schedule 'sine'; use one of linear, cosine",
+            "unknown task.schedule 'sine'; did you mean 'cosine'? use one of "
+            "linear, cosine",
         ),
         (
             ("discrete", "linear", 1),

@@ -6,7 +6,15 @@ import optax
 import pytest
 
 from research.data import source
-from research.training import depth, experiment, loop, optimizers, run, settings
+from research.training import (
+    depth,
+    experiment,
+    initial,
+    loop,
+    optimizers,
+    run,
+    settings,
+)
 from research.training import state as states
 from research.training.programs import Programs
 from scripts import app
@@ -69,10 +77,7 @@ def test_without_a_fresh_head_all_parameters_are_taken_and_all_train(first, tmp_
         "--config.train.ema_decay=0.5",
     )
     programs = Programs(_built(tune))
-    from research.training import initial
-
-    drawn = programs.init(0)
-    start = initial.replace(drawn, programs.experiment, programs.state_sharding)
+    start = initial.state(programs)
     expected = _state(first).eval_params()
     jax.tree.map(np.testing.assert_array_equal, start.params, expected)
     jax.tree.map(np.testing.assert_array_equal, start.ema_params, expected)

@@ -53,6 +53,8 @@ def test_a_run_directory_holds_everything(unbroken):
     assert {"config.json", "data.json", "environment.json", "metrics.jsonl"} <= names
     rows = tracking.read(unbroken / "metrics.jsonl")
     assert [row["step"] for row in rows] == [3, 6, 6, 9, 12, 12]
+    again = loop.train(tiny(), unbroken, ["train"])  # makes no step more
+    assert again["metrics"]["validation/loss"] == rows[-1]["validation/loss"]
     assert "train/norm/grad" in rows[0] and "validation/accuracy" in rows[2]
     start = json.loads((unbroken / "environment.json").read_text())[0]
     assert start["packages"]["jax"] and start["cpu_cores"] >= 1

@@ -94,8 +94,11 @@ def test_a_checkpoint_of_one_mesh_restores_on_another(tmp_path):
                 assert leaf.sharding.is_equivalent_to(asked.sharding, leaf.ndim)
 
 
-def test_another_structure_is_refused(tmp_path):
-    other = jax.eval_shape(lambda: tree() | {"more": jnp.zeros(3)})
+@pytest.mark.parametrize(
+    "change", [{"more": jnp.zeros(3)}, {"large": jnp.zeros((3000, 4000))}]
+)
+def test_another_structure_is_refused(tmp_path, change):
+    other = jax.eval_shape(lambda: tree() | change)
     with checkpoint.Checkpoints(tmp_path / "c") as saved:
         saved.save(1, tree(), {})
         saved.wait()

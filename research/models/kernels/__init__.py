@@ -11,7 +11,7 @@ One operation per module; each says which facts about XLA:CPU decide its form.
 
 from research.models.kernels.activation import gelu
 from research.models.kernels.attention import attention
-from research.models.kernels.choice import MODES, held
+from research.models.kernels.choice import held
 from research.models.kernels.convolution import conv_general_dilated
 from research.models.kernels.embedding import embed
 from research.models.kernels.normalisation import batch_norm, group_norm, layer_norm
@@ -34,7 +34,6 @@ __all__ = [
     "ELMAN_TANH",
     "GRU",
     "LSTM",
-    "MODES",
     "Cell",
     "attention",
     "avg_pool",

@@ -71,7 +71,8 @@ def _attention(q, k, v, mask=None, causal=False, dropout=None):
         return _in_blocks(_whole, q, k, v, causal=causal, **extra)
 
     def on_cpu(q, k, v, extra):
-        if q.shape[1] == 1 and dropout is None:
+        first_alone = causal and k.shape[1] > 1  # all that one query may see
+        if q.shape[1] == 1 and dropout is None and not first_alone:
             return _one_query(q, k, v, **extra)
         form = partial(_whole, hold=lax.optimization_barrier)
         return _in_blocks(form, q, k, v, causal=causal, **extra)
@@ -203,10 +204,7 @@ def _wide(dtype):
 
 
 def _one_query(q, k, v, mask=None):
-    """Reads keys and values once, where they are: a step of writing with a cache.
-
-    A causal rule would let it see the first key alone; a cache has a mask instead.
-    """
+    """Reads keys and values once, where they are: a step of writing with a cache."""
     q = q.astype(_wide(q.dtype)) * q.shape[-1] ** -0.5
     q, k = rearrange(q, "b 1 (g r) d -> b g r d", g=k.shape[2]), k.astype(q.dtype)
     one = q.shape[2] == 1  # a vector, not a matrix of one row, multiplies in place

@@ -38,10 +38,14 @@ def resize_conv(kernels: str, sides: Sequence[int] | None = None) -> Callable:
         def native(x, w):
             return apart(x, w, window_strides, padding, **options)
 
-        plain = x.ndim == 4 and w.shape[:2] == (3, 3) and set(window_strides) == {1}
+        steps = [*window_strides]
+        for name in ("lhs_dilation", "rhs_dilation"):
+            steps += options.get(name) or ()
+        plain = x.ndim == 4 and w.shape[:2] == (3, 3) and set(steps) == {1}
         plain = plain and padding == "SAME" and options.get("feature_group_count") == 1
+        plain = plain and options.get("precision") is None
         plain = plain and sides in (None, tuple(2 * n for n in x.shape[1:3]))
-        if not plain or kernels == "native":
+        if not plain:
             return native(x, w)
         return lax.platform_dependent(x, w, cpu=_transposed, default=native)
 

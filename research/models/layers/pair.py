@@ -71,9 +71,9 @@ def check_sides(
     """
     if shape[0] % scale or shape[1] % scale:
         raise ValueError(
-            f"images of {name} with {len(channels)} channels need sides that {scale} "
-            f"divides, got {shape[0]}x{shape[1]}; resize or pad them, or change "
-            "model.channels"
+            f"{name} with {len(channels)} model.channels needs images whose sides "
+            f"{scale} divides, got {shape[0]}x{shape[1]}; resize or pad them, or "
+            "change model.channels"
         )
 
 

@@ -66,14 +66,14 @@ def group_norm(kernels: str, **fields: Any) -> Callable[..., nn.GroupNorm]:
     return partial(forms.group_norm(kernels), **fields)
 
 
-def max_pool(kernels: str, **fields: Any) -> Callable[..., Any]:
+def max_pool(kernels: str) -> Callable[..., Any]:
     """Chooses a form of `nn.max_pool`; kernels is "auto" or "native"."""
-    return partial(forms.max_pool(kernels), **fields)
+    return forms.max_pool(kernels)
 
 
-def avg_pool(kernels: str, **fields: Any) -> Callable[..., Any]:
+def avg_pool(kernels: str) -> Callable[..., Any]:
     """Chooses a form of `nn.avg_pool`; kernels is "auto" or "native"."""
-    return partial(forms.avg_pool(kernels), **fields)
+    return forms.avg_pool(kernels)
 
 
 def embed(kernels: str, **fields: Any) -> Callable[..., nn.Embed]:
@@ -97,21 +97,21 @@ def gelu(kernels: str, *, approximate: bool = False) -> Callable[..., Any]:
     return forms.gelu(kernels, approximate)
 
 
-def attention(kernels: str, **fields: Any) -> Callable[..., Any]:
+def attention(kernels: str) -> Callable[..., Any]:
     """Chooses a form of scaled dot-product attention.
 
     Args:
       kernels: "auto", "native", or "flash": cuDNN's on GPU, else as "auto".
-      **fields: `causal=True` lets a query see no later key.
 
     Returns:
       attend(q, k, v, mask=None, causal=False, dropout=None): q (b, t, h, d); k, v
       (b, s, g, d), where g divides h and a key serves h/g queries; mask, broadcast to
-      (b, h, t, s), is true where a query sees a key; dropout is (key, share of the
-      probabilities set to zero). The result, softmax(q k^T / sqrt(d)) v, has the shape
-      of q. A query that sees nothing gets some finite average of v.
+      (b, h, t, s), is true where a query sees a key; where `causal`, query t sees no
+      key behind t; dropout is (key, share of the probabilities set to zero). The
+      result, softmax(q k^T / sqrt(d)) v, has the shape of q. A query that sees nothing
+      gets some finite average of v.
     """
-    return partial(forms.attention(kernels), **fields)
+    return forms.attention(kernels)
 
 
 # A number that may be traced, so that one program serves several values.
