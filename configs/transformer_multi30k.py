@@ -40,6 +40,7 @@ def get_config(arg: str = ""):
         "checkpoint of the lowest validation loss",
         published=36.52,
         tolerance=1.5,
+        seeds=1,
         reason="one run was published, and its tokens are spaCy's",
         hardware="2 CPU cores",
         wall_time="1 hour",
