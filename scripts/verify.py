@@ -127,7 +127,9 @@ def _run_and_kill(argv, folder: pathlib.Path, target: int) -> None:
             f"the run ended before it could be killed at step {target}; ask for more "
             "--steps, which proves nothing otherwise"
         )
-    step, saved = _logged_step(folder), _saved_steps(folder)
+    from research.training import checkpoint
+
+    step, saved = _logged_step(folder), checkpoint.steps(folder)
     print(f"killed -9 after step {step} with checkpoints at {saved}", flush=True)
 
 
@@ -136,11 +138,6 @@ def _logged_step(folder: pathlib.Path) -> int:
 
     rows = tracking.read(folder / "metrics.jsonl")
     return rows[-1]["step"] if rows else 0
-
-
-def _saved_steps(folder: pathlib.Path) -> list[int]:
-    names = (f.name for f in (folder / "checkpoints").glob("*"))
-    return sorted(int(name) for name in names if name.isdecimal())
 
 
 def _digests(folder: pathlib.Path) -> tuple[str, str]:

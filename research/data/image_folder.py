@@ -15,7 +15,6 @@ import numpy as np
 from research.data import cache, class_folders, images, source
 
 _HOLDS = "one folder of images per class"
-_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 def splits(
@@ -84,7 +83,7 @@ class ImageFolder:
         self._resize, self._interpolation = resize, interpolation
         self._size = images.height_width(image_size)
         self._names, self._labels = class_folders.list_files(
-            folder, class_names, _EXTENSIONS, "image"
+            folder, class_names, images.EXTENSIONS, "image"
         )
         self.spec = source.Spec(
             features={

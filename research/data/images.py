@@ -23,6 +23,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from research.data import source
 
 Size = int | tuple[int, int]
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,

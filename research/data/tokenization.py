@@ -15,6 +15,7 @@ Anything else is a path, see `tokenizer_files`. Decoding gives back the text exa
 """
 
 import itertools
+import pathlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -98,6 +99,11 @@ def from_str(text: str) -> Tokenizer:
     # "a<unk>" is one word. Elsewhere a special token counts wherever it is written.
     opened.encode_special_tokens = isinstance(opened.model, models.WordLevel)
     return opened
+
+
+def beside(weights: pathlib.Path) -> Tokenizer:
+    """Opens the tokenizer whose files lie beside published weights, or in a folder."""
+    return create(str(weights if weights.is_dir() else weights.parent))
 
 
 def special_ids(tokenizer: Tokenizer) -> SpecialIds:

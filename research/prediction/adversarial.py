@@ -83,7 +83,8 @@ def draw(
 
 def _images(opened, count, seed, truncation=1.0, label=None) -> Iterator[np.ndarray]:
     """Yields images as the network makes them."""
-    task, shape = opened.programs.experiment.task, _shape(opened)
+    experiment = opened.programs.experiment
+    task, shape = experiment.task, experiment.input_shape()
     key = kernels.key(seed)
     size = max(1, min(count, _CHUNK, _PIXELS // (shape[0] * shape[1])))
 
@@ -97,12 +98,6 @@ def _images(opened, count, seed, truncation=1.0, label=None) -> Iterator[np.ndar
 
     for start in range(0, count, size):
         yield np.asarray(make(opened.state, start))[: count - start]
-
-
-def _shape(opened: runs.Run) -> tuple[int, ...]:
-    experiment = opened.programs.experiment
-    prepared = jax.eval_shape(experiment.preprocess, experiment.example_batch(1))
-    return prepared[experiment.task.input].shape[1:]
 
 
 def _made(opened: runs.Run, options) -> Iterator[dict]:
@@ -132,8 +127,9 @@ def _made(opened: runs.Run, options) -> Iterator[dict]:
 
 def _walks(opened: runs.Run, options) -> Iterator[np.ndarray]:
     """Yields rows of images between two draws each, on the arc that joins them."""
-    task, shape = opened.programs.experiment.task, _shape(opened)
-    data = opened.programs.experiment.config.data
+    experiment = opened.programs.experiment
+    task, shape = experiment.task, experiment.input_shape()
+    data = experiment.config.data
     ends = np.asarray(task.game.noise(kernels.key(options.seed), 2 * _ROWS))
     label = np.zeros(_STAGES, np.int32) + (options.label or 0)
     make = jax.jit(
@@ -146,8 +142,9 @@ def _walks(opened: runs.Run, options) -> Iterator[np.ndarray]:
 
 def _mixed(opened: runs.Run, options) -> list[tuple[str, np.ndarray]]:
     """Makes rows whose first half of the layers is the row's, the rest the column's."""
-    task, shape = opened.programs.experiment.task, _shape(opened)
-    data = opened.programs.experiment.config.data
+    experiment = opened.programs.experiment
+    task, shape = experiment.task, experiment.input_shape()
+    data = experiment.config.data
     z = task.game.noise(kernels.key(options.seed), _TABLE)
     label = jnp.full(_TABLE, options.label or 0)
 

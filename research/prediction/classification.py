@@ -21,7 +21,6 @@ from research.reports import predictions
 from research.training import run as runs
 
 _BATCH = 32  # of published weights, which no config goes with
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -117,7 +116,9 @@ def _rows(classifier, options) -> Iterator[dict]:
 
 
 def list_files(
-    inputs: list[str], suffixes: tuple[str, ...] = _SUFFIXES, what: str = "image"
+    inputs: Sequence[str],
+    suffixes: tuple[str, ...] = images.EXTENSIONS,
+    what: str = "image",
 ) -> list[pathlib.Path]:
     """Lists the files, folders opened, in a stable order."""
     files = []

@@ -22,6 +22,7 @@ from research.models import kernels
 from research.prediction import reconstruction
 from research.reports import strips
 from research.tasks import drawing, samplers
+from research.training import checkpoint
 from research.training import run as runs
 
 _HOW = ("steps", "sampler", "eta", "guidance")
@@ -159,7 +160,7 @@ def images(
     """
     experiment = opened.programs.experiment
     task, data = experiment.task, experiment.config.data
-    shape = _shape(experiment)
+    shape = experiment.input_shape()
     size = min(count, data.eval_batch_size)
     turns = np.arange(count) % max(task.classes, 1)
     labels = np.asarray(turns if labels is None else labels, np.int32)
@@ -192,12 +193,6 @@ def images(
     found = {"image": pixels(made for made, _ in parts)}
     found |= {"label": labels} if task.classes else {}
     return found | ({"way": pixels(seen for _, seen in parts)} if way else {})
-
-
-def _shape(experiment) -> tuple[int, ...]:
-    """Returns the shape of one image as the model reads it."""
-    prepared = jax.eval_shape(experiment.preprocess, experiment.example_batch(1))
-    return prepared[experiment.task.input].shape[1:]
 
 
 def _rows(opened: runs.Run, options, how) -> Iterator[dict]:
@@ -253,10 +248,8 @@ def _grid(found, strip: bool) -> list[tuple[str, np.ndarray]]:
 def _over_training(opened: runs.Run, count: int, fields) -> list:
     """Draws the same with every checkpoint that the run still has."""
     folder, config = opened.folder, opened.programs.experiment.config
-    saved = (f.name for f in (folder / "checkpoints").iterdir())
-    steps = sorted(int(name) for name in saved if name.isdecimal())
     rows = []
-    for step in steps:
+    for step in checkpoint.steps(folder):
         then = runs.open_run(folder, config, str(step))
         rows.append((f"step {step:,}", images(then, count, **fields)["image"]))
     return rows

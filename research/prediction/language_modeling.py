@@ -63,8 +63,7 @@ def of_run(opened: runs.Run, options: argparse.Namespace) -> "Texts":
 def of_weights(options: argparse.Namespace) -> "Texts":
     """Writes the rows of `of_run`, with published weights and their tokenizer."""
     found = weights.describe(options.weights)
-    folder = found.source if found.source.is_dir() else found.source.parent
-    tokenizer = tokenization.create(str(folder))
+    tokenizer = tokenization.beside(found.source)
     model = found.build()
     variables = jax.device_put(weights.read(found, model))
     return Texts(model, variables, tokenizer, options)

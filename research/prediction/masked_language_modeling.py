@@ -54,8 +54,7 @@ def of_weights(options: argparse.Namespace) -> Iterator[dict]:
     """Yields the rows of `of_run`, with published weights and their tokenizer."""
     found = weights.describe(options.weights)
     model = found.build()
-    folder = found.source if found.source.is_dir() else found.source.parent
-    tokenizer = tokenization.create(str(folder))
+    tokenizer = tokenization.beside(found.source)
     variables = jax.device_put(weights.read(found, model))
     return _rows(model, variables, tokenizer, options, str(found.source))
 

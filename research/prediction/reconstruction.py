@@ -21,12 +21,12 @@ import jax
 import numpy as np
 
 from research.data import images
+from research.prediction import classification
 from research.reports import reconstruction as report
 from research.reports import series, strips
 from research.tasks import comparing
 from research.training import run as runs
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _DRAWN = 16  # examples in a picture
 
 
@@ -115,7 +115,7 @@ def read(opened: runs.Run, files: Sequence[str]) -> Inputs:
     if not files:
         raise ValueError("predict needs files of the run's kind of data, got none")
     names, parts = [], []
-    for name in _opened_folders(files):
+    for name in classification.list_files(files):
         if name.suffix == ".npz":
             part = _read_npz(name, feature, form)
             names += [f"{name}:{number}" for number in range(len(part))]
@@ -178,18 +178,6 @@ def _draw(opened, given: Inputs, answer, file: pathlib.Path) -> None:
         answer["reconstruction"][:_DRAWN], config.data.mean, config.data.std
     )
     strips.write(file, [("input", original), ("reconstruction", made)])
-
-
-def _opened_folders(files: Sequence[str]) -> Iterator[pathlib.Path]:
-    for name in files:
-        path = pathlib.Path(name)
-        if not path.is_dir():
-            yield path
-            continue
-        inside = sorted(f for f in path.rglob("*") if f.suffix.lower() in _SUFFIXES)
-        if not inside:
-            raise ValueError(f"{name} holds no image file; give PNG or JPEG files")
-        yield from inside
 
 
 def _read_image(file: pathlib.Path, form, data) -> np.ndarray:

@@ -72,8 +72,7 @@ def of_weights(options: argparse.Namespace) -> Iterator[dict]:
             "--config.init.weights, or ask for its masked words with --fill-mask"
         )
     model = found.build()
-    folder = found.source if found.source.is_dir() else found.source.parent
-    tokenizer = tokenization.create(str(folder))
+    tokenizer = tokenization.beside(found.source)
     batch = sentences.encode(sentences.fitted(tokenizer, model.max_length), columns)
     longest = int(batch["length"].max())
     batch |= {name: batch[name][:, :longest] for name in ("token", "type")}

@@ -61,8 +61,7 @@ def show(rows: Iterable[dict], options: argparse.Namespace) -> None:
 def _drawn(opened: runs.Run, options) -> Iterator[dict]:
     experiment = opened.programs.experiment
     task, config = experiment.task, experiment.config
-    prepared = jax.eval_shape(experiment.preprocess, experiment.example_batch(1))
-    shape = prepared[task.input].shape[1:]
+    shape = experiment.input_shape()
     rng = np.random.default_rng(options.draw_seed)
     z = rng.normal(size=(options.samples, task.model.latent)).astype(np.float32)
     decode = jax.jit(lambda state, z: task.decode(state, z, shape))

@@ -70,7 +70,7 @@ def in_checkpoints(a: pathlib.Path, b: pathlib.Path) -> list[str]:
 
 
 def _steps(folder: pathlib.Path) -> set[int]:
-    if not checkpoint.exists(folder):
+    if not checkpoint.steps(folder):
         return set()
     with checkpoint.Checkpoints(checkpoint.folder_of(folder), read_only=True) as saved:
         return set(saved.steps())

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from ml_collections import ConfigDict
 
 from research.reports import curves, evaluations, page
-from research.training import settings, tracking, workdir
+from research.training import checkpoint, settings, tracking, workdir
 
 # Groups of the config as they are read; the others follow by name.
 _FIRST_GROUPS = ("model", "task", "data", "optimizer", "schedule", "train")
@@ -122,9 +122,8 @@ def _plan(folder: pathlib.Path, config: dict) -> settings.Plan | None:
 
 
 def _head(config: dict, rows: list[dict], plan, folder: pathlib.Path) -> str:
-    saved = (f.name for f in (folder / "checkpoints").glob("*"))
-    saved = [int(name) for name in saved if name.isdecimal()]
-    step = max([row["step"] for row in rows] + saved, default=0)
+    logged = [row["step"] for row in rows]
+    step = max(logged + checkpoint.steps(folder), default=0)
     kind, state = "open", f"at step {step:,}"
     if plan and step >= plan.total:
         kind, state = "done", f"finished at step {step:,}"

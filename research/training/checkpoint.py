@@ -27,9 +27,10 @@ def folder_of(workdir: pathlib.Path) -> pathlib.Path:
     return workdir / "checkpoints"
 
 
-def exists(workdir: pathlib.Path) -> bool:
-    """Tells whether a run directory holds any checkpoint, reading none."""
-    return any(f.name.isdecimal() for f in folder_of(workdir).glob("*"))
+def steps(workdir: pathlib.Path) -> list[int]:
+    """Lists the steps that a run directory has checkpoints of, reading none."""
+    names = (file.name for file in folder_of(workdir).glob("*"))
+    return sorted(int(name) for name in names if name.isdecimal())
 
 
 class OtherCode(ValueError):

@@ -93,6 +93,11 @@ class Experiment:
         batch = {k: jnp.zeros(x.shape, x.dtype) for k, x in shapes.items()}
         return self.task.init(seed, self.preprocess(batch))
 
+    def input_shape(self) -> tuple[int, ...]:
+        """Returns the shape of one input of the task as the model reads it."""
+        prepared = jax.eval_shape(self.preprocess, self.example_batch(1))
+        return prepared[self.task.input].shape[1:]
+
     def image_size(self) -> tuple[int, int] | None:
         """Returns (height, width) of the images that the model reads, if it does."""
         if "image" not in self.spec.features:

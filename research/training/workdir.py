@@ -54,7 +54,7 @@ def claim(folder: pathlib.Path, config: dict) -> None:
       ValueError: the directory holds a run of another config.
     """
     file = folder / "config.json"
-    trained = tracking.read(folder / "metrics.jsonl") or checkpoint.exists(folder)
+    trained = tracking.read(folder / "metrics.jsonl") or checkpoint.steps(folder)
     if file.exists() and not (folder / "data.json").exists() and not trained:
         raise ValueError(
             f"{file} is there but of no run; choose another --workdir or move it away"
@@ -78,7 +78,7 @@ def claim_data(folder: pathlib.Path, described: dict) -> None:
     """
     file = folder / "data.json"
     new = json.loads(json.dumps(described))
-    if file.exists() and checkpoint.exists(folder):
+    if file.exists() and checkpoint.steps(folder):
         old = read_json(file)
         keys = {*old, *new} - {"varies"}  # depends on the cache, see `source.Spec`
         other = sorted(k for k in keys if old.get(k) != new.get(k))
