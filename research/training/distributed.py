@@ -139,7 +139,10 @@ def _check_port(address: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+    number = getattr(error, "errno", None) or 0
+    if number > 0:
+        return os.strerror(number)
+    return getattr(error, "strerror", None) or str(error)  # of names that lead nowhere
 
 
 def _leave(code) -> None:

@@ -309,6 +309,11 @@ def test_process_ids_count_from_0():
     )
 
 
+def test_a_host_that_nobody_knows_is_named():
+    error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    assert distributed._reason(error) == "Name or service not known"
+
+
 def test_a_port_in_use_is_named():
     with socket.create_server(("", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
