@@ -41,7 +41,7 @@ def main(argv: list[str]) -> bool:
                 if first and outcome["finished"]:
                     run_report.write(folder)
     if first:
-        _say(outcome, folder)
+        _say(outcome, folder, config)
     return outcome["finished"]
 
 
@@ -67,7 +67,9 @@ def _show_into(folder: pathlib.Path):
     return show
 
 
-def _say(outcome: dict, folder: pathlib.Path) -> None:
+def _say(outcome: dict, folder: pathlib.Path, config) -> None:
+    from research.training import experiment
+
     if not outcome["finished"]:
         print(f"stopped at step {outcome['step']}; the same command goes on from there")
         return
@@ -75,7 +77,8 @@ def _say(outcome: dict, folder: pathlib.Path) -> None:
         if name.startswith("validation/"):
             print(f"{name} {value:.5g}")
     print(f"report: {folder / 'report.html'}")
-    print(f"test it: python scripts/evaluate.py --workdir={folder} --split=test")
+    if experiment.has_split(config, "test"):
+        print(f"test it: python scripts/evaluate.py --workdir={folder} --split=test")
 
 
 if __name__ == "__main__":

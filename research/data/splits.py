@@ -62,6 +62,13 @@ def open_splits(
     return opened
 
 
+def exists(module, split: str, path: str | None, *, holdout: float, **options) -> bool:
+    """Tells whether `open_splits` would find or make a split, opening none."""
+    native = module.splits(path, **options)
+    carved = holdout != 0 and not getattr(module, "HOLDS_OUT", False)
+    return split in native or (carved and split != "train" and "train" in native)
+
+
 def _check_nonempty(opened: source.Source, where: str, split: str) -> None:
     if not len(opened):
         raise ValueError(

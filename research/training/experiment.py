@@ -283,6 +283,15 @@ def build_model(config, spec: source.Spec):
     )
 
 
+def has_split(config, name: str) -> bool:
+    """Tells whether the data that the group `config.data` names has a split."""
+    data = config.data
+    module, options = _source(data)
+    return splits.exists(
+        module, name, data.path or None, holdout=data.holdout, **options
+    )
+
+
 def open_data(config, names: Sequence[str]) -> dict[str, source.Source]:
     """Opens splits of the data that the group `config.data` names.
 

@@ -46,7 +46,16 @@ def test_native_splits_are_untouched():
     module = _module({"train": 30, "validation": 10, "test": 5})
     for split, size in (("train", 30), ("validation", 10), ("test", 5)):
         opened = _open(module, split, None, holdout=0.1)
+        assert splits.exists(module, split, None, holdout=0.1)
         assert isinstance(opened, source.Arrays) and len(opened) == size
+
+
+def test_a_split_exists_where_it_is_native_or_can_be_carved():
+    whole, named = _module({"train": 30}), _module({"train": 30, "validation": 3})
+    assert splits.exists(whole, "test", None, holdout=0.1)
+    assert not splits.exists(whole, "test", None, holdout=0)
+    assert splits.exists(named, "validation", None, holdout=0)
+    assert not splits.exists(_module({"test": 9}), "train", None, holdout=0.1)
 
 
 def test_validation_is_held_out_of_train():
