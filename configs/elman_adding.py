@@ -17,6 +17,7 @@ def get_config(arg: str = ""):
     config.model.variant = "adding_elman"
     del config.model.forget_bias
     config.optimizer.learning_rate = 5e-4
+    config.claim.wall_time = "4 minutes"
     if arg == "quick":
         config.optimizer.learning_rate = 1e-2
     return config
