@@ -38,6 +38,7 @@ sys.path[0] = __file__.rsplit("/", 2)[0]
 import json
 import statistics
 import subprocess
+import tempfile
 import time
 
 from scripts import app
@@ -111,13 +112,16 @@ def measure(name: str, contenders: list[str], rounds: int) -> dict:
 
 
 def _worker(name: str) -> subprocess.Popen:
-    return subprocess.Popen(
+    errors = tempfile.TemporaryFile("w+")
+    worker = subprocess.Popen(
         [sys.executable, __file__, f"--contender={name}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=errors,
         text=True,
     )
+    worker.errors = errors
+    return worker
 
 
 def _ask(worker: subprocess.Popen, steps: int) -> tuple[float, float]:
@@ -131,9 +135,13 @@ def _ask(worker: subprocess.Popen, steps: int) -> tuple[float, float]:
         if line.startswith("seconds "):
             seconds, cpu = map(float, line.split()[1:])
             return seconds, cpu
+    worker.wait()
+    worker.errors.seek(0)
+    *_, last = ["nothing said", *worker.errors.read().strip().splitlines()]
     raise ValueError(
-        f"the contender {worker.args[-1].split('=')[1]} could not run; PyTorch comes "
-        "with pip install 'menagerie[peers]', or leave it out with --contenders"
+        f"the contender {worker.args[-1].split('=')[1]} could not run ({last[:200]}); "
+        "PyTorch comes with pip install 'menagerie[peers]', or leave it out with "
+        "--contenders"
     )
 
 
