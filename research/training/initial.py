@@ -42,7 +42,7 @@ def replace(state, experiment, sharding):
         return state
     given = _read(asked.weights, experiment)
     drawn = {"params": state.params, **state.model_state}
-    own = {name: drawn.pop(name) for name in ("carry",) if name in drawn}
+    carry = {"carry": drawn.pop("carry")} if "carry" in drawn else {}
     given.pop("carry", None)
     chosen, fresh = _merge(drawn, given, asked)
     logging.info(
@@ -57,7 +57,7 @@ def replace(state, experiment, sharding):
         averaged = jax.device_put(jax.tree.map(np.asarray, params), sharding.ema_params)
     return state.replace(
         params=params,
-        model_state=jax.device_put(chosen | own, sharding.model_state),
+        model_state=jax.device_put(chosen | carry, sharding.model_state),
         ema_params=averaged,
     )
 

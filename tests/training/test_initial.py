@@ -93,6 +93,23 @@ def _built(config):
     return experiment.build(config, source.Spec(features, tuple("0123456789")), 230)
 
 
+def test_a_carry_belongs_to_its_batch(tmp_path):
+    def reading(size, *more):
+        config = app.load_config(
+            ["--config=lstm_ptb:quick", "--config.train.steps=2", *more]
+            + [f"--config.data.batch_size={size}", "--config.init.fresh=()"]
+            + ["--config.data.eval_batch_size=8"]
+        )
+        settings.check(config)
+        return config
+
+    loop.train(reading(8), tmp_path / "8", ["train"])
+    other = reading(16, f"--config.init.weights={tmp_path / '8'}")
+    assert loop.train(other, tmp_path / "16", ["train"])["step"] == 2
+    carry = jax.tree.leaves(_state(tmp_path / "16").model_state["carry"])
+    assert {len(leaf) for leaf in carry} == {16}
+
+
 def test_another_architecture_is_refused_with_a_table(first, tmp_path):
     other = tiny(f"--config.init.weights={first}", "--config.model.features=(16, 48)")
     with pytest.raises(ValueError) as error:
