@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from research.data import source
+from research.data import images, source
 
 _HOLDS = "MNIST-format files (train-images-idx3-ubyte.gz and so on)"
 _PREFIX = {"train": "train", "test": "t10k"}
@@ -22,7 +22,10 @@ _UINT8 = 0x0800
 
 
 def splits(
-    path: str | None, *, class_names: Sequence[str] = _DIGITS
+    path: str | None,
+    *,
+    class_names: Sequence[str] = _DIGITS,
+    image_size: images.Size | None = None,
 ) -> tuple[str, ...]:
     """Lists the splits of which the folder holds images: "train", "test" or both."""
     folder = source.require_folder(path, _HOLDS)
@@ -30,7 +33,11 @@ def splits(
 
 
 def load(
-    split: str, path: str | None, *, class_names: Sequence[str] = _DIGITS
+    split: str,
+    path: str | None,
+    *,
+    class_names: Sequence[str] = _DIGITS,
+    image_size: images.Size | None = None,
 ) -> source.Arrays:
     """Reads one split: image (h, w, 1) uint8, label () int32.
 
@@ -38,11 +45,15 @@ def load(
       split: "train" or "test".
       path: folder with the four files.
       class_names: one name per label, in label order.
+      image_size: side, or (height, width), in pixels, that images are resized to
+        bilinearly; None: they stay as they are.
 
     Raises:
       FileNotFoundError: the folder or a file of the split is missing.
-      ValueError: a file is damaged, or the two files do not fit together.
+      ValueError: a file is damaged, the two files do not fit together, or the size is
+        not positive.
     """
+    images.check(image_size, 1)
     folder = source.require_folder(path, _HOLDS)
     source.check_split(split, tuple(_PREFIX), f"IDX folder {path}")
     files = {}
@@ -53,14 +64,17 @@ def load(
                 f"{_PREFIX[split]}-{kind}-idx{axes}-ubyte(.gz) is not in {folder}; "
                 "copy it there or correct config.data.path"
             )
-    image, label = _read(files["images"], axes=3), _read(files["labels"], axes=1)
+    image = _read(files["images"], axes=3)[..., None]
+    label = _read(files["labels"], axes=1)
     if len(image) != len(label):
         raise ValueError(
             f"{files['images'].name} and {files['labels'].name} must hold equally many "
             f"examples, got {len(image)} and {len(label)}; download both again"
         )
     source.check_labels(label, class_names, str(files["labels"]))
-    arrays = {"image": image[..., None], "label": label.astype(np.int32)}
+    if image_size is not None:
+        image = images.resize(image, image_size)
+    arrays = {"image": image, "label": label.astype(np.int32)}
     return source.Arrays(arrays, class_names)
 
 

@@ -54,6 +54,16 @@ def test_reads_what_was_written(folder, arrays):
     assert part.spec.class_names == tuple("0123456789")
 
 
+def test_image_size_averages_what_it_shrinks(folder, arrays):
+    part = idx.load("test", str(folder), image_size=(2, 2))
+    assert part.spec.features["image"].shape == (2, 2, 1)
+    shrunk = part.gather(np.arange(6))["image"].mean((1, 2, 3))
+    whole = arrays["t10k-images-idx3-ubyte"].mean((1, 2))
+    np.testing.assert_allclose(shrunk, whole, rtol=0.2)
+    with pytest.raises(ValueError, match="image_size must be a positive integer"):
+        idx.load("test", str(folder), image_size=0)
+
+
 def test_plain_files_and_dotted_names(tmp_path, arrays):
     for name, array in arrays.items():
         dotted = name.replace("-idx", ".idx")
