@@ -3,10 +3,12 @@
 import os
 import pathlib
 
-# Must be set before JAX is imported. Level 0 compiles several times faster; the shared
-# compile cache makes a second run of the suite faster still.
+from tests import flags
+
+# Must be set before JAX is imported. The shared compile cache makes a second run of the
+# suite faster still.
 os.environ["XLA_FLAGS"] = (
-    "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    f"--xla_force_host_platform_device_count=8 {flags.QUICK_COMPILATION}"
 )
 os.environ["JAX_PLATFORMS"] = "cpu"
 _HOME = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"

@@ -18,8 +18,10 @@ import warnings
 
 sys.path.insert(0, __file__.rsplit("/", 2)[0])
 
+from tests import flags  # noqa: E402
+
 # As the scripts run outside of the tests: one device, which is not yet opened here.
-os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
+os.environ["XLA_FLAGS"] = flags.QUICK_COMPILATION
 # Forking with threads would be unsafe; there are none before JAX opens its device.
 warnings.filterwarnings("ignore", message="os.fork")
 

@@ -23,6 +23,7 @@ from PIL import Image
 from configs import base
 from research.training import settings
 from scripts import app
+from tests import flags
 
 PAGES = ("README.md", "CONTRIBUTING.md")
 CONFIGS = app.config_names()
@@ -217,7 +218,7 @@ def _run(command: Command, folder: pathlib.Path) -> None:
     done = subprocess.run(
         _quick(command),
         cwd=folder,
-        env=os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"},
+        env=os.environ | {"XLA_FLAGS": flags.QUICK_COMPILATION},
         capture_output=True,
         text=True,
     )

@@ -16,6 +16,7 @@ from PIL import Image
 from research import lookup
 from research.training import settings
 from scripts import app
+from tests import flags
 
 SCRIPTS = sorted(
     file.stem
@@ -26,13 +27,12 @@ SCRIPTS = sorted(
 
 def start(script: str, *argv, cwd=None, **env):
     """Runs scripts/<script>.py on one device, as outside of the tests."""
-    flags = "--xla_backend_optimization_level=0"
     return subprocess.run(
         [sys.executable, str(app.ROOT / "scripts" / f"{script}.py"), *map(str, argv)],
         capture_output=True,
         text=True,
         cwd=cwd,
-        env=os.environ | {"XLA_FLAGS": flags} | env,
+        env=os.environ | {"XLA_FLAGS": flags.QUICK_COMPILATION} | env,
     )
 
 
@@ -395,6 +395,7 @@ def test_lenet_on_real_mnist_starts(research_data, tmp_path):
         "train",
         "--config=lenet_mnist",
         f"--config.data.path={pathlib.Path(research_data) / 'mnist'}",
+        "--config.data.holdout=0.01",  # 600 images, which are soon evaluated
         "--config.train.steps=20",
         "--config.train.log_every=10",
         f"--workdir={tmp_path}",

@@ -133,9 +133,8 @@ def _assert_close(a, b, tolerance):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_outputs_are_float32_of_one_row_per_example(name, dtype):
-    model, inputs = _debug(name, dtype=jnp.dtype(dtype)), CASES[name].inputs(BATCH)
+def test_outputs_are_float32_of_one_row_per_example(name):
+    model, inputs = _debug(name, dtype=jnp.bfloat16), CASES[name].inputs(BATCH)
     outputs = jax.eval_shape(
         lambda v, x: _apply(model, v, x, train=False)[0],
         jax.eval_shape(functools.partial(_init, name), kernels.key(0), *inputs),
@@ -166,26 +165,39 @@ def test_classes_can_be_changed(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_parameters_of_published_variants(name):
+def test_every_published_variant_is_counted(name):
+    variants = set(lookup.module("models", name).VARIANTS) - {"debug"}
+    assert set(CASES[name].parameters) == variants
+
+
+def _published() -> list:
+    """Lists (model, variant); networks of many layers, long to trace, are slow."""
+    return [
+        pytest.param(name, variant, marks=pytest.mark.slow if count > 200e6 else ())
+        for name, case in CASES.items()
+        for variant, count in case.parameters.items()
+    ]
+
+
+@pytest.mark.parametrize(("name", "variant"), _published())
+def test_parameters_of_published_variants(name, variant):
     module, case = lookup.module("models", name), CASES[name]
-    assert set(case.parameters) == set(module.VARIANTS) - {"debug"}
-    for variant, expected in case.parameters.items():
-        model = module.build(variant, kernels="native")  # is traced in half the time
-        init = functools.partial(model.init, train=False)
-        inputs = case.published.get(variant, case.inputs)(1)
-        variables = jax.eval_shape(init, kernels.key(0), *inputs)
-        count = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
-        assert count == expected, f"{name} {variant}"
+    model = module.build(variant, kernels="native")  # is traced in half the time
+    init = functools.partial(model.init, train=False)
+    inputs = case.published.get(variant, case.inputs)(1)
+    variables = jax.eval_shape(init, kernels.key(0), *inputs)
+    count = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    assert count == case.parameters[variant]
 
 
-@pytest.mark.parametrize("name", _trained(_LONG))
+@pytest.mark.parametrize("name", _trained((*_TWICE, "cnn", "lenet", "mlp")))
 def test_jit_equals_eager(name):
     model, variables, inputs = _debug(name), _variables(name), CASES[name].inputs(BATCH)
     forward = functools.partial(_apply, model, train=False)
     _assert_close(jax.jit(forward)(variables, inputs), forward(variables, inputs), 1e-5)
 
 
-@pytest.mark.parametrize("name", _trained())
+@pytest.mark.parametrize("name", _trained(_LONG))
 def test_randomness_comes_from_the_key_and_train_takes_effect(name):
     model, variables, inputs = _debug(name), _variables(name), CASES[name].inputs(BATCH)
     # Away from zero, where a head may start and hide what happens before it.

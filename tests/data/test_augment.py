@@ -59,13 +59,22 @@ def _image(prepare, examples, epochs, seed=0):
     return np.asarray(prepare(_batch(examples, epochs), np.uint32(seed))["image"])
 
 
+def _quick_policies() -> list:
+    """Lists what is drawn per example; policies take long to compile."""
+    slow = ("randaugment", "autoaugment")
+    return [
+        pytest.param(name, marks=pytest.mark.slow if name in slow else ())
+        for name in PER_EXAMPLE
+    ]
+
+
 def test_by_default_nothing_happens():
     options = _options()
     assert augment.make(options, SPEC, MEAN) is None
     assert augment.host_crop(options, SPEC, 0) is None
 
 
-@pytest.mark.parametrize("name", PER_EXAMPLE)
+@pytest.mark.parametrize("name", _quick_policies())
 def test_an_example_is_augmented_alike_in_any_batch(name):
     prepare = _prepare(**PER_EXAMPLE[name])
     examples = [7, 3, 9, 4, 11, 2, 5, 30]
@@ -98,6 +107,7 @@ def test_epoch_example_and_seed_change_the_draws_and_nothing_else_does(name):
     assert (out != out[:1]).any((1, 2, 3)).sum() > 4
 
 
+@pytest.mark.slow
 def test_epochs_may_differ_within_a_batch():
     prepare = _prepare(**EVERYTHING)
     mixed = _image(prepare, [1, 2, 3, 4], [5, 5, 6, 6])
@@ -160,6 +170,7 @@ def test_mixing_may_spare_some_examples():
     assert 0.68 < alone.mean() < 0.82
 
 
+@pytest.mark.slow
 def test_a_batch_split_over_devices_is_augmented_alike():
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     split = jax.NamedSharding(mesh, jax.P("data"))
@@ -172,6 +183,7 @@ def test_a_batch_split_over_devices_is_augmented_alike():
         np.testing.assert_allclose(parts[name], whole[name], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_runs_with_other_seeds_may_share_one_program():
     prepare = _prepare(**PER_EXAMPLE["pad_crop"], **PER_EXAMPLE["randaugment"])
     batch, seeds = _batch(list(range(6)), 1), np.arange(3, dtype=np.uint32)

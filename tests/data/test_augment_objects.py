@@ -77,6 +77,7 @@ def test_boxes_stay_on_their_objects(changes):
     _assert_boxes_hold_what_is_white(changed)
 
 
+@pytest.mark.slow
 def test_draws_follow_seed_epoch_and_example():
     examples = synthetic_objects.load("train", **OPTIONS)
     change = augment.make(
@@ -116,6 +117,7 @@ def test_what_is_cut_becomes_crowd_and_what_is_gone_filling():
     np.testing.assert_array_equal(seen["labels"], [[1, 2, 0]])
 
 
+@pytest.mark.slow
 def test_a_window_shows_an_object_or_all():
     rng = np.random.default_rng(0)
     count = 64

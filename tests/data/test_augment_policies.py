@@ -69,6 +69,7 @@ def test_no_operation_is_misspelt():
             assert 0 <= probability <= 1 and level in range(10)
 
 
+@pytest.mark.slow
 def test_images_stay_in_range():
     image = RNG.random((64, 9, 9, 3)).astype(np.float32)
     for out in (

@@ -68,6 +68,7 @@ def test_a_constant_is_nothing():
     np.testing.assert_allclose(made, np.log(2.0**-23), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_other_lengths_are_padded_or_cut_to_the_frames():
     model = ast.build("debug", dropout=0.0)
     long = jnp.asarray(_waves(0.5))

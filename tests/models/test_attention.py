@@ -173,8 +173,15 @@ def test_dropout_drops_probabilities_and_keeps_their_mean(kernels):
     assert not np.allclose(once, quiet)
 
 
-@pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    ("causal", "masked"),
+    [
+        (True, True),
+        pytest.param(False, False, marks=pytest.mark.slow),
+        pytest.param(False, True, marks=pytest.mark.slow),
+        pytest.param(True, False, marks=pytest.mark.slow),
+    ],
+)
 def test_long_sequences_in_blocks_equal_the_whole(causal, masked):
     q, k, v = (_normal(1, 1100, 2, 4, seed=i) for i in range(3))
     k, v = k[:, :, :1], v[:, :, :1]
@@ -201,6 +208,7 @@ def test_the_memory_of_4096_tokens_is_bounded():
     assert temporaries("auto") < temporaries("native") / 6
 
 
+@pytest.mark.slow
 def test_dropout_of_long_sequences_keeps_the_mean():
     attend = partial(layers.attention("auto"), causal=True)
     q, k = _normal(1, 1100, 1, 2), _normal(1, 1100, 1, 2, seed=1)

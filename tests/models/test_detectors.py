@@ -122,6 +122,7 @@ def test_a_wrong_field_is_one_sentence(message):
     assert str(error.value) == message
 
 
+@pytest.mark.slow
 def test_at_the_start_nearly_nothing_is_an_object():
     """The priors: 0.1 of CenterNet's heatmap, 0.01 of RetinaNet's anchors."""
     x = jnp.zeros((1, 64, 64, 3))

@@ -8,6 +8,7 @@ import pytest
 from research.models import dit
 
 
+@pytest.mark.slow
 def test_a_fresh_network_predicts_zero():
     """adaLN-Zero: gates and the last layer start at zero."""
     model = dit.build("debug")

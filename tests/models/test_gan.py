@@ -78,6 +78,7 @@ def test_maxout_is_the_largest_of_its_pieces():
     np.testing.assert_allclose(found, expected[:, 0], rtol=1e-4, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_spectral_norms_reach_one():
     model = sngan.build("debug")
     z, x = (jnp.asarray(_normal(*shape)) for shape in ((2, 8), (2, 8, 8, 1)))
@@ -96,7 +97,10 @@ def test_spectral_norms_reach_one():
     assert float(np.ravel(sigma)[0]) == pytest.approx(largest, rel=1e-3)
 
 
-@pytest.mark.parametrize("module", [gan, dcgan, sngan])
+@pytest.mark.parametrize(
+    "module",
+    [dcgan, *(pytest.param(m, marks=pytest.mark.slow) for m in (gan, sngan))],
+)
 def test_a_condition_changes_both_networks(module):
     model = module.build("debug", classes=3)
     z, x = (jnp.asarray(_normal(*shape)) for shape in ((2, 8), (2, 8, 8, 1)))

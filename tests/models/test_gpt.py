@@ -112,6 +112,7 @@ def _train(mesh: str):
     return state, losses
 
 
+@pytest.mark.slow
 def test_tensor_parallel_training_equals_data_parallel():
     whole, expected = _train("data")
     state, losses = _train("all")

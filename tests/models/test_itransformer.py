@@ -30,7 +30,9 @@ def _load(torch, module, tree):
         module.bias.copy_(torch.from_numpy(np.array(tree["bias"])))
 
 
-@pytest.mark.parametrize("calendar", [False, True])
+@pytest.mark.parametrize(
+    "calendar", [pytest.param(False, marks=pytest.mark.slow), True]
+)
 def test_it_equals_torch_layers(calendar):
     torch = pytest.importorskip("torch")
     times = _times() if calendar else None

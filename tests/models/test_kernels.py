@@ -103,7 +103,10 @@ _DIRECTIONS = [
 ]
 
 
-@pytest.mark.parametrize("image, kernel, options", _DIRECTIONS)
+@pytest.mark.parametrize(
+    "image, kernel, options",
+    [*_DIRECTIONS[:-1], pytest.param(*_DIRECTIONS[-1], marks=pytest.mark.slow)],
+)
 def test_derivatives_of_a_convolution_equal_native_ones(image, kernel, options):
     x, w = _normal(8, *image), _normal(*kernel) / np.sqrt(np.prod(kernel[:3]))
     several = jnp.stack([w, 2 * w])
@@ -159,10 +162,10 @@ def test_every_derivative_convolves_in_the_order_of_axes_that_is_fast(
 @pytest.mark.parametrize(
     ("image", "padding"),
     [
-        ((8, 8), "SAME"),
         ((13, 10), "SAME"),
-        ((15, 12), "VALID"),
         ((9, 11), ((2, 0), (0, 1))),
+        pytest.param((8, 8), "SAME", marks=pytest.mark.slow),
+        pytest.param((15, 12), "VALID", marks=pytest.mark.slow),
     ],
 )
 def test_winograd_gradient_equals_native(image, padding):

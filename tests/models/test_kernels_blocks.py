@@ -104,7 +104,7 @@ def test_gelu_equals_jax():
 
 @pytest.mark.parametrize("queries", [7, 1])
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("masked", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_attention_equals_jax(causal, masked, queries):
     q, k = _normal(2, 7, 3, 8)[:, :queries], _normal(2, 9, 3, 8)
     v, mask = k[::-1], None
@@ -132,7 +132,7 @@ def test_attention_keeps_bfloat16_and_forward_mode():
     _assert_close(tangent("auto"), tangent("native"))
 
 
-@pytest.mark.parametrize("queries", [1, 24])
+@pytest.mark.parametrize("queries", [1, pytest.param(24, marks=pytest.mark.slow)])
 def test_attention_in_bfloat16_rounds_no_more_than_jax(queries):
     """Scores stay float32: rounded, they double the mean error, 0.3 % of a value."""
     q, k, v = (3 * _normal(2, t, 4, 48).astype("bfloat16") for t in (queries, 64, 65))

@@ -149,6 +149,7 @@ def test_modern_equals_torch(activation, pool, kernels):
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_1998_has_the_same_gradient_by_either_kernels():
     x, label = _images(2), jnp.array([3, 8])
 

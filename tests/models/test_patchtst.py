@@ -150,6 +150,7 @@ def test_patches_overlap_and_the_end_is_repeated():
     assert padded[0, -1].tolist() == [28, 29, 30, 31, 31, 31, 31, 31]
 
 
+@pytest.mark.slow
 def test_channels_do_not_see_each_other_and_keep_their_scale():
     model, x = _model(), _data()
     variables = model.init(jax.random.key(0), x, train=False)

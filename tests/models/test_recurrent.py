@@ -90,7 +90,10 @@ def test_the_quick_form_equals_the_scan_in_value_and_gradient(name, masked):
     _assert_close(value_and_gradients("auto"), value_and_gradients("native"))
 
 
-@pytest.mark.parametrize("name", ["elman", "lstm", "gru"])
+@pytest.mark.parametrize(
+    "name",
+    ["lstm", *(pytest.param(n, marks=pytest.mark.slow) for n in CELLS if n != "lstm")],
+)
 def test_the_quick_form_runs_backwards_and_has_forward_mode(name):
     x, stack = _normal(2, 5, 3), _stack(CELLS[name], widths=(4,), bidirectional=True)
     params = _init(stack, x)
@@ -225,6 +228,7 @@ def test_weight_drop_leaves_out_recurrent_weights():
     _assert_close(run(True, 0)[:, 0], run(False, 0)[:, 0])
 
 
+@pytest.mark.slow
 def test_initial_values():
     x = jnp.zeros((1, 2, 30))
     cell = dict(kind="lstm", forget_bias=1.0)

@@ -107,6 +107,7 @@ def _apply(drawn, method, *args, rngs=None, **fields):
     return model.apply(variables, *args, method=method, rngs=rngs, **fields)
 
 
+@pytest.mark.slow
 def test_styles_are_mixed_in_training_only(drawn):
     shape, rngs = (16, 16, 3), {"mixing": jax.random.key(1)}
     plain = _apply(drawn, "styles", drawn[2], shape, train=False, rngs=rngs)

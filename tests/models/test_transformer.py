@@ -131,7 +131,9 @@ def test_logits_equal_torch(norm):
 _LEARNED = dict(positions="learned", max_length=6, tied=False)
 
 
-@pytest.mark.parametrize("overrides", [{"norm": "pre"}, _LEARNED])
+@pytest.mark.parametrize(
+    "overrides", [{"norm": "pre"}, pytest.param(_LEARNED, marks=pytest.mark.slow)]
+)
 def test_writing_step_by_step_equals_all_at_once(overrides):
     model, variables = _model(**overrides)
     memory = _apply(model, variables, SOURCE, method="encode")
@@ -146,6 +148,7 @@ def test_writing_step_by_step_equals_all_at_once(overrides):
     np.testing.assert_allclose(jnp.concatenate(parts, 1), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_padding_of_the_source_changes_nothing():
     model, variables = _model()
     short = _apply(model, variables, SOURCE[:1, :4], TARGET[:1])

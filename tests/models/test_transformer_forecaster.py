@@ -60,6 +60,7 @@ def test_layers_equal_those_of_torch(decoder):
     np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_future_calendar_is_read():
     model = transformer_forecaster.build("debug", kernels="native")
     x, past, future = _normal(2, 12, 3), _normal(2, 12, 4), _normal(2, 4, 4)

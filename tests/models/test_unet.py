@@ -23,6 +23,7 @@ def test_an_image_that_cannot_be_halved_is_one_sentence():
     )
 
 
+@pytest.mark.slow
 def test_patches_are_channels_of_the_network_within():
     image = jax.random.normal(jax.random.key(1), (2, 8, 12, 1))
     folded = image.reshape(2, 4, 2, 6, 2, 1).transpose(0, 1, 3, 2, 4, 5)

@@ -53,6 +53,7 @@ def test_codes_are_the_nearest_entries_and_losses_their_distances(made):
     np.testing.assert_allclose(losses["commitment"], 0.25 * least, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_gradient_of_a_code_goes_on_to_the_encoder_as_it_is(made):
     model, variables, x = made
     weight = jnp.asarray(np.random.default_rng(2).normal(size=(3, 16)), jnp.float32)

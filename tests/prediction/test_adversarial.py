@@ -38,6 +38,7 @@ def _refused(main, argv, capsys) -> str:
     return capsys.readouterr().err.removeprefix("error: ").strip()
 
 
+@pytest.mark.slow
 def test_images_follow_their_seed_and_their_number(trained, tmp_path, capsys):
     made = []
     for seed, count in ((3, 20), (3, 9), (4, 9)):

@@ -32,6 +32,7 @@ def trained(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_draws_are_written_and_follow_their_seed(trained, tmp_path, capsys):
     picture, drawn = tmp_path / "drawn.png", []
     for seed in (0, 0, 1):
@@ -113,6 +114,7 @@ def test_what_is_not_possible_is_one_sentence(trained, argv, message, capsys):
     assert capsys.readouterr().err == f"error: {message}\n"
 
 
+@pytest.mark.slow
 def test_its_draws_are_what_sample_quality_measures(trained):
     opened = run.open_run(trained, run.read_config(trained))
     (made,) = diffusion.draw(opened, 12, 3)
@@ -124,6 +126,7 @@ def test_its_draws_are_what_sample_quality_measures(trained):
     assert (short["image"] != made["image"]).any()
 
 
+@pytest.mark.slow
 def test_each_number_of_steps_is_measured(trained, tmp_path, capsys):
     classifier = tmp_path / "classifier"
     train.main(

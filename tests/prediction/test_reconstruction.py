@@ -144,6 +144,7 @@ def _write_series(file, values):
     file.write_text("\n".join(lines) + "\n")
 
 
+@pytest.mark.slow
 def test_a_series_has_an_error_and_a_verdict_per_row(on_windows, tmp_path, capsys):
     from research.data import synthetic_series
 

@@ -56,6 +56,7 @@ def test_windows_reach_from_the_beginning_to_the_end():
     assert sounds.window_starts(10, 40, 20).tolist() == [0]
 
 
+@pytest.mark.slow
 def test_a_long_file_is_the_mean_of_its_windows(run, files, tmp_path, capsys):
     long, short = _rows([f"--workdir={run}", files, "--top=10", "--hop=0.125"], capsys)
     assert long["seconds"] == pytest.approx(5_100 / RATE) and short["windows"] == []

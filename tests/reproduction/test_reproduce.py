@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from scripts import app
+from tests import flags
 
 SCRIPT = app.ROOT / "scripts" / "reproduce.py"
-ENV = os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+ENV = os.environ | {"XLA_FLAGS": flags.QUICK_COMPILATION}
 
 
 def _start(*argv, **options):
@@ -56,6 +57,7 @@ def _evidence(file: pathlib.Path) -> list[dict]:
     return seeds
 
 
+@pytest.mark.slow
 def test_a_rehearsal_killed_at_random_ends_whole_and_is_no_evidence(tmp_path):
     folder = tmp_path / "work"
     argv = ["lenet_digits:quick", "--seeds=1", f"--workdir={folder}"]

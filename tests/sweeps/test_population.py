@@ -43,7 +43,9 @@ def alone(new_sweep, tmp_path_factory):
     return book
 
 
-@pytest.mark.parametrize("form", ["vmap", "interleave"])
+@pytest.mark.parametrize(
+    "form", ["interleave", pytest.param("vmap", marks=pytest.mark.slow)]
+)
 def test_it_reaches_what_a_process_per_trial_reaches(alone, tmp_path, form):
     together = ledger.Ledger(alone.sweep, tmp_path)
     assert population.run(together, members_at_once=8, form=form)
@@ -96,6 +98,7 @@ def test_a_diverged_trial_leaves_and_the_others_go_on(new_sweep, tmp_path):
     assert "became" in gone["reason"] and gone["attempts"] == 1
 
 
+@pytest.mark.slow
 def test_hopeless_trials_are_pruned_and_the_population_shrinks(new_sweep, tmp_path):
     # Lines of the log that do not coincide with evaluations: members leave between two.
     keys = dict(trials=8, seeds=1, pruner="asha", reduction=2)

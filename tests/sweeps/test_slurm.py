@@ -9,6 +9,7 @@ import pytest
 
 from research.sweeps import ledger, slurm
 from scripts import app, sweep
+from tests import flags
 
 pytest.importorskip("submitit", reason="jobs are submitted by submitit")
 
@@ -87,7 +88,7 @@ def test_an_array_of_two_makes_every_trial_once(tmp_path):
         ],
         capture_output=True,
         text=True,
-        env=os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"},
+        env=os.environ | {"XLA_FLAGS": flags.QUICK_COMPILATION},
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])

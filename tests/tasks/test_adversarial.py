@@ -81,6 +81,7 @@ def test_a_step_is_two_updates_of_one_network_and_one_of_the_other():
     assert moved.step == 1
 
 
+@pytest.mark.slow
 def test_a_penalty_with_an_interval_is_an_update_of_its_own():
     # R1 of a linear network is gamma |kernel|^2 / 2.
     plain, often, lazy = (
@@ -210,6 +211,7 @@ def test_noise_does_not_depend_on_how_much_is_drawn():
     assert np.abs(whole).max() <= 1
 
 
+@pytest.mark.slow
 def test_accumulated_micro_batches_see_all_examples():
     task = _task(options=gradient.Options(accumulate=2), discriminator_steps=2)
     _, metrics = _trained(task)

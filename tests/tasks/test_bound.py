@@ -34,6 +34,7 @@ def test_a_term_is_the_divergence_of_two_normals(index, variance):
     assert float(found[0]) == pytest.approx(nats / np.log(2), rel=2e-3)
 
 
+@pytest.mark.slow
 def test_the_first_term_is_the_mass_of_a_level():
     levels = np.linspace(-1, 1, 256)
     mean = np.full(256, 0.21)

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 from research.tasks import detection_points as points
 
@@ -82,6 +83,7 @@ def test_losses_equal_the_equations():
         np.testing.assert_allclose(parts[name], value, rtol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 def test_padding_counts_nothing():
     outputs, batch = _outputs(), _batch()
     batch["mask"] = np.array([1, 0], np.float32)

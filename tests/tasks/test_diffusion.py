@@ -71,6 +71,7 @@ def test_guidance_1_is_the_conditional_model_and_0_the_one_without_label():
     assert np.abs(twice - one).max() > 0.1
 
 
+@pytest.mark.slow
 def test_labels_are_dropped_in_training_only():
     batch = _batch(64)
     moved = {}
@@ -94,10 +95,15 @@ def test_labels_are_dropped_in_training_only():
     "fields",
     [
         {},
-        {"prediction": "v", "schedule": "cosine"},
-        {"loss": "variational", "prediction": "x0"},
-        {"process": "edm"},
         {"process": "flow"},
+        *(
+            pytest.param(fields, marks=pytest.mark.slow)
+            for fields in (
+                {"prediction": "v", "schedule": "cosine"},
+                {"loss": "variational", "prediction": "x0"},
+                {"process": "edm"},
+            )
+        ),
     ],
 )
 def test_training_lowers_the_loss_and_bits_are_a_bound(fields):

@@ -53,6 +53,7 @@ def test_greedy_equals_computing_everything_anew(net, count):
         assert tokens[1].tolist() == _anew(model, variables, [5, 9], count)
 
 
+@pytest.mark.slow
 def test_rows_stop_alone(net):
     model, variables = net
     free = generation.generate(

@@ -69,6 +69,7 @@ def test_evaluation_hides_the_same_in_any_order(examples):
         np.testing.assert_array_equal(once[name], np.asarray(turned[name])[::-1])
 
 
+@pytest.mark.slow
 def test_it_learns_and_hides_anew_in_every_step(examples):
     task, batch = _task(examples, whole_words=True), _batch(examples, np.arange(8))
     state, step = jax.jit(task.init)(np.uint32(0), batch), jax.jit(task.train_step)

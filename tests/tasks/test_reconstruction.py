@@ -191,6 +191,7 @@ def test_a_bad_field_is_one_sentence(fields, message):
     assert str(error.value) == message
 
 
+@pytest.mark.slow
 def test_the_pca_of_mnist_is_that_of_the_paper(research_data):
     from research.data import idx
     from research.metrics import baselines

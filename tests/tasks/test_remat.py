@@ -69,7 +69,7 @@ def _peak_bytes(jaxpr) -> int:
     return peak
 
 
-@pytest.mark.parametrize("name", ["dots", "full"])
+@pytest.mark.parametrize("name", ["full", pytest.param("dots", marks=pytest.mark.slow)])
 def test_values_gradients_and_state_are_equal(name):
     loss, args = _loss_and_args()
     plain = jax.jit(jax.value_and_grad(loss, has_aux=True))(*args)

@@ -50,7 +50,7 @@ def _draw(name, process, steps, count=COUNT, **fields):
 @pytest.mark.parametrize(
     ("name", "steps", "tolerance"),
     [
-        ("ancestral", 500, 0.02),
+        pytest.param("ancestral", 500, 0.02, marks=pytest.mark.slow),
         ("ddim", 200, 0.02),
         ("euler", 200, 0.02),
         ("heun", 40, 0.02),

@@ -78,12 +78,15 @@ def test_a_run_that_augments_resumes_bit_for_bit(at, unbroken, tmp_path, monkeyp
     assert _digests(tmp_path) == _digests(unbroken)
 
 
+@pytest.mark.slow
 def test_data_on_the_device_is_augmented_alike(unbroken, tmp_path):
     loop.train(_config("--config.data.placement=device"), tmp_path, ["train"])
     assert _digests(tmp_path) == _digests(unbroken)
 
 
-@pytest.mark.parametrize("placement", ["host", "device"])
+@pytest.mark.parametrize(
+    "placement", ["device", pytest.param("host", marks=pytest.mark.slow)]
+)
 def test_several_steps_per_call_augment_alike(placement, unbroken, tmp_path):
     config = _config(
         "--config.train.steps_per_call=3",

@@ -70,6 +70,7 @@ def test_a_linear_probe_trains_a_new_head_only(first, tmp_path):
     assert not learning, "frozen parameters take optimizer state"
 
 
+@pytest.mark.slow
 def test_without_a_fresh_head_all_parameters_are_taken_and_all_train(first, tmp_path):
     tune = tiny(
         f"--config.init.weights={first}",
@@ -93,6 +94,7 @@ def _built(config):
     return experiment.build(config, source.Spec(features, tuple("0123456789")), 230)
 
 
+@pytest.mark.slow
 def test_a_carry_belongs_to_its_batch(tmp_path):
     def reading(size, *more):
         config = app.load_config(

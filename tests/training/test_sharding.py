@@ -111,7 +111,7 @@ def test_losses_gradients_and_parameters_equal_one_device(mesh, single):
     _assert_equal_runs(state, metrics, single)
 
 
-@pytest.mark.parametrize("accumulate", [2, 4])
+@pytest.mark.parametrize("accumulate", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_accumulation_on_a_mesh_equals_the_whole_batch(accumulate):
     # Without dropout, whose draws differ between micro-batches.
     whole = _train(_config("data x fsdp", model__dropout=0.0))
