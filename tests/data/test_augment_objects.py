@@ -97,6 +97,7 @@ def test_draws_follow_seed_epoch_and_example():
     assert not np.array_equal(all_["boxes"], other["boxes"])
 
 
+@pytest.mark.slow
 def test_what_is_cut_becomes_crowd_and_what_is_gone_filling():
     boxes = jnp.array([[[0, 0, 10, 10], [30, 0, 50, 10], [60, 0, 90, 10]]], jnp.float32)
     batch = {

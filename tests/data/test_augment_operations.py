@@ -89,7 +89,7 @@ def test_every_operation_is_pillows(name):
                 warped = name in NAMES[1:6]
                 assert (off > 1).mean() <= (0.002 if warped else 0), (strength, sign)
                 if not warped:  # Pillow's own rounding is in single precision
-                    assert (off > 0).mean() <= 0.01, (strength, sign)
+                    assert (off > 0).mean() <= 0.02, (strength, sign)
 
 
 def test_both_forms_give_the_same_bits():

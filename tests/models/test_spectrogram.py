@@ -109,6 +109,7 @@ def _hide(key, shape=(64, 30, 20), train=True, **fields):
     return np.asarray(layer.apply({}, jnp.ones(shape), train=train, rngs=rngs))
 
 
+@pytest.mark.slow
 def test_hidden_bands_are_whole_and_no_wider_than_said():
     fields = dict(frequency_masks=1, frequency_width=5, time_masks=0)
     kept = _hide(0, **fields)

@@ -72,6 +72,7 @@ def test_the_gradient_of_a_code_goes_on_to_the_encoder_as_it_is(made):
     assert not np.any(through["codebook"])
 
 
+@pytest.mark.slow
 def test_the_task_minimises_all_three_terms(made):
     model, variables, x = made
     task = reconstruction.build(model, None, gradient.Options())

@@ -35,7 +35,9 @@ def photos(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module", params=["resnet", "vit"])
+@pytest.fixture(
+    scope="module", params=["resnet", pytest.param("vit", marks=pytest.mark.slow)]
+)
 def published(request, tmp_path_factory):
     """(model, variables, folder as a publisher would give it out)"""
     if request.param == "resnet":

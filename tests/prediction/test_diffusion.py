@@ -51,6 +51,7 @@ def test_draws_are_written_and_follow_their_seed(trained, tmp_path, capsys):
         assert image.width > 16 * 56
 
 
+@pytest.mark.slow
 def test_a_label_a_strip_and_the_checkpoints(trained, tmp_path, capsys):
     picture = tmp_path / "strip.png"
     argv = [f"--workdir={trained}", "--samples=2", f"--picture={picture}"]

@@ -161,6 +161,7 @@ def test_a_series_has_an_error_and_a_verdict_per_row(on_windows, tmp_path, capsy
     assert errors[75:85].min() > 3 * errors[:30].max() and picture.exists()
 
 
+@pytest.mark.slow
 def test_a_short_series_or_one_with_gaps_is_one_sentence(on_windows, tmp_path, capsys):
     values = np.ones((3, 2))
     _write_series(tmp_path / "short.csv", values)

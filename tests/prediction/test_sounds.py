@@ -119,6 +119,7 @@ def test_wrong_options_are_one_sentence(run, files, arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_published_weights_hear_what_the_model_computes(tmp_path, files, capsys):
     model = ast.build("debug", num_classes=3, dropout=0.0)
     x = jnp.zeros((1, 3_000))

@@ -128,6 +128,7 @@ def test_a_stopped_sweep_goes_on_with_the_same_trials(new_sweep, tmp_path):
     assert again.claim() is None and first.attempt == 2
 
 
+@pytest.mark.slow
 def test_the_faster_form_is_chosen_and_said(new_sweep, tmp_path):
     said = []
     book = ledger.Ledger(_sweep(new_sweep, trials=2, seeds=1), tmp_path)

@@ -65,6 +65,7 @@ def test_the_prior_term():
     assert found == pytest.approx(nats / np.log(2), rel=1e-2)
 
 
+@pytest.mark.slow
 def test_the_bound_of_a_known_density_is_close_to_its_entropy():
     """Levels drawn from N(0, 0.3^2): the optimal denoiser leaves little to gain."""
     rng = np.random.default_rng(0)

@@ -74,6 +74,7 @@ def test_rows_stop_alone(net):
         assert after == before[:end] + [stop] * (10 - end)
 
 
+@pytest.mark.slow
 def test_draws_depend_on_the_seed_alone_and_pieces_equal_the_whole(net):
     model, variables = net
     how = Sampling(1.0, top_k=8)

@@ -82,6 +82,7 @@ def test_values_gradients_and_state_are_equal(name):
     )
 
 
+@pytest.mark.slow
 def test_full_needs_less_memory_than_dots_and_dots_less_than_none():
     loss, args = _loss_and_args()
     peak, products = {}, {}

@@ -46,7 +46,13 @@ def _draw(name, process, steps, count=COUNT, **fields):
     return run(jax.random.key(0))
 
 
-@pytest.mark.parametrize("process", PROCESSES)
+@pytest.mark.parametrize(
+    "process",
+    [
+        pytest.param(name, marks=() if name in ("linear", "edm") else pytest.mark.slow)
+        for name in PROCESSES
+    ],
+)
 @pytest.mark.parametrize(
     ("name", "steps", "tolerance"),
     [
@@ -92,6 +98,7 @@ def test_errors_fall_with_the_order_of_the_method(name, order, process):
     assert 2**order * 0.7 < error[0] / error[1] < 2**order * 1.6, error
 
 
+@pytest.mark.slow
 def test_ddim_with_all_steps_and_eta_1_is_ancestral_sampling():
     """Both draw every step from one and the same normal."""
     levels = DISCRETE.levels(1000)

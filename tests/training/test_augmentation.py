@@ -237,6 +237,7 @@ def test_pictures_of_varying_size_are_cropped_from_the_whole(
     assert not experiment.open_data(config, ("train",))["train"].spec.varies
 
 
+@pytest.mark.slow
 def test_a_run_on_pictures_of_varying_size_trains_and_resumes(
     photographs, tmp_path, monkeypatch
 ):

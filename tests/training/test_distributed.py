@@ -169,6 +169,7 @@ def _kill_and_resume(folder, victim: int, unbroken) -> float:
     return delay
 
 
+@pytest.mark.slow
 def test_a_dead_peer_ends_the_run_and_the_same_commands_resume_it(tmp_path, pair):
     delay = _kill_and_resume(tmp_path, victim=1, unbroken=pair[0])
     assert delay < 2 * TIMEOUT + 5
