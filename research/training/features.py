@@ -53,6 +53,8 @@ def open_classifier(folder: pathlib.Path, checkpoint: str = "best") -> run.Run:
             f"--classifier={folder} must be a run of the task classification, got "
             f"{config.task.name}; name another"
         )
+    # Whichever devices it was trained on, it runs on those that are here.
+    config.mesh.update(data=-1, fsdp=1, tensor=1, rules=())
     return run.open_run(folder, config, checkpoint)
 
 

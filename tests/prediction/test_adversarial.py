@@ -1,12 +1,14 @@
 """From a game to images: grids, walks, mixed styles, films, and their quality."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from research.prediction import adversarial
+from research.training import features
 from scripts import predict, sample_quality, train
 
 GAME = (
@@ -55,6 +57,15 @@ def test_images_follow_their_seed_and_their_number(trained, tmp_path, capsys):
     assert "made: 20\n" in capsys.readouterr().out
     with Image.open(tmp_path / "made.png") as picture:
         assert picture.width > 9 * 56
+
+
+def test_a_classifier_that_was_trained_on_more_devices_is_opened(trained, tmp_path):
+    folder = shutil.copytree(trained / "classifier", tmp_path / "classifier")
+    config = json.loads((folder / "config.json").read_text())
+    config["mesh"]["fsdp"] = 1000
+    (folder / "config.json").write_text(json.dumps(config))
+    opened = features.open_classifier(folder, "latest")
+    assert (opened.step, opened.programs.mesh.size) == (4, 8)
 
 
 def test_no_noise_is_left_at_truncation_zero(trained, tmp_path):
