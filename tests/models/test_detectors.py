@@ -36,7 +36,7 @@ def _maps(model, variables, x):
     return trunk.apply(inner, x, train=False)
 
 
-@pytest.mark.parametrize("lateral", [True, False])
+@pytest.mark.parametrize("lateral", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_centernets_decoder_and_heads_equal_pytorchs(lateral):
     torch = pytest.importorskip("torch", reason="the reference is PyTorch's")
     functional = torch.nn.functional

@@ -105,7 +105,15 @@ def _assert_equal_runs(state, metrics, single, rtol=1e-5):
     )
 
 
-@pytest.mark.parametrize("mesh", MESHES)
+@pytest.mark.parametrize(
+    "mesh",
+    [
+        pytest.param(
+            mesh, marks=pytest.mark.slow if mesh in ("fsdp", "data x fsdp") else ()
+        )
+        for mesh in MESHES
+    ],
+)
 def test_losses_gradients_and_parameters_equal_one_device(mesh, single):
     _, state, metrics = _train(_config(mesh))
     _assert_equal_runs(state, metrics, single)
@@ -128,7 +136,9 @@ def test_steps_in_one_call_equal_single_calls(per_call, single):
     _assert_equal_runs(state, metrics, single)
 
 
-@pytest.mark.parametrize("remat", ["dots", "full"])
+@pytest.mark.parametrize(
+    "remat", [pytest.param("dots", marks=pytest.mark.slow), "full"]
+)
 def test_rematerialisation_on_a_mesh_is_equal(remat, single):
     _, state, metrics = _train(_config("data x fsdp", train__remat=remat))
     _assert_equal_runs(state, metrics, single)
@@ -166,13 +176,14 @@ def _shard_shapes(leaf):
 
 @pytest.mark.parametrize(
     ("mesh", "shards"),
-    {
-        "data": {(64, 64)},
-        "fsdp": {(8, 64)},
-        "data x fsdp": {(16, 64)},
-        "data x tensor": {(16, 64)},  # by its rule
-        "data x fsdp x tensor": {(32, 64)},
-    }.items(),
+    [
+        ("fsdp", {(8, 64)}),
+        ("data x fsdp x tensor", {(32, 64)}),
+        pytest.param("data", {(64, 64)}, marks=pytest.mark.slow),
+        pytest.param("data x fsdp", {(16, 64)}, marks=pytest.mark.slow),
+        # By its rule.
+        pytest.param("data x tensor", {(16, 64)}, marks=pytest.mark.slow),
+    ],
 )
 def test_parameters_moments_and_averages_are_really_split(mesh, shards):
     built = _build(_config(mesh, optimizer__name="adamw"))
