@@ -7,8 +7,7 @@ python scripts/train.py --config=configs/bert_nano_sst2.py
 runs/bert_nano_wikitext2 is that of configs/bert_nano_wikitext2.py.)
 The same network from scratch: configs/bert_nano_scratch_sst2.py
 Hardware: 2 CPU cores, three minutes. Expected: test accuracy 80.7 +- 1.0 %, no better
-than from scratch: an encyclopedia of two million words, though it teaches this network
-to fill in words, tells it nothing of what a reviewer likes.
+than from scratch.
 """
 
 from configs import base

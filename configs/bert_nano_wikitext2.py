@@ -7,8 +7,8 @@ python scripts/train.py --config=configs/bert_nano_wikitext2.py
 --config.data.path=FOLDER --workdir=runs/bert_nano_wikitext2
 (FOLDER holds train.txt, valid.txt and test.txt.) Hardware: 2 CPU cores, an hour beside
 other programs. Expected: test loss 4.33 nats per hidden piece, where the counts of the
-pieces in training alone have 6.30. In 3,000 steps it learns little more than those
-counts (5.98); at three times the rate it learnt no more in 5,500.
+pieces in training alone have 6.70. The validation loss is 6.00 after 2,500 steps, 5.06
+after 5,000 and 4.37 at the end.
 Differences: shorter texts, a larger learning rate and no dropout, for so short a run.
 """
 

@@ -1,5 +1,7 @@
 """The operations of RandAugment and AutoAugment against Pillow's."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from research.data import augment_operations
+from tests import flags
 
 NAMES = augment_operations.OPERATIONS
 FILL = (124, 116, 104)
@@ -25,7 +28,7 @@ def _pictures():
 PICTURES = _pictures()
 
 
-@jax.jit
+@functools.partial(jax.jit, compiler_options=flags.USERS_EMITTERS)
 def _apply(image, operation, strength, sign):
     fill = jnp.array(FILL, jnp.float32) / 255
     return augment_operations.apply(image, operation, strength, sign, fill)
@@ -89,7 +92,7 @@ def test_every_operation_is_pillows(name):
                 warped = name in NAMES[1:6]
                 assert (off > 1).mean() <= (0.002 if warped else 0), (strength, sign)
                 if not warped:  # Pillow's own rounding is in single precision
-                    assert (off > 0).mean() <= 0.02, (strength, sign)
+                    assert (off > 0).mean() <= 0.01, (strength, sign)
 
 
 def test_both_forms_give_the_same_bits():
