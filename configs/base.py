@@ -118,6 +118,9 @@ def _add_training(config: ConfigDict) -> None:
     config.train.accumulate = 1  # micro-batches per update
     config.train.ema_decay = 0.0  # of averaged parameters, used to evaluate; 0: off
     config.train.average_after = 0  # NT-ASGD: evaluations without progress; 0: off
+    # Of products of float32 matrices: default (of the platform) | highest (float32) |
+    # BF16_BF16_F32 (rounded to bfloat16, added up in float32).
+    config.train.matmul_precision = "default"
     config.train.remat = "none"  # recompute in the backward pass: none | dots | full
     config.train.on_nan = "stop"  # non-finite loss: stop | continue
 

@@ -9,6 +9,7 @@
   python scripts/benchmark.py --models=lstm_ptb,bahdanau,gpt_char,bert_predict1
   python scripts/benchmark.py --models=gpt2,gpt2_generate1
   python scripts/benchmark.py --models=centernet,centernet_predict,dlinear,patchtst
+  python scripts/benchmark.py --models=gpt2 --contenders=step_bfloat16,eager_bfloat16
 
 Contenders, each in a process of its own that waits while the others run, in turns:
   loop       our whole training loop: data, metrics, log, a checkpoint every 100 steps
@@ -25,9 +26,11 @@ Contenders, each in a process of its own that waits while the others run, in tur
   transformers   its `generate`, greedy (gpt2_generate1, gpt2_generate8)
 Same model, batch, optimizer (SGD with momentum; AdamW for vit, gpt and audio_cnn, Adam
 for bahdanau, centernet, unet, the autoencoders, games and forecasters, plain SGD for
-lstm_ptb), float32 and threads. A ratio is the median over the rounds of the two speeds
-in one round: read ratios, not times. "of CPU" is the ratio of processor time, which
-other programs disturb less.
+lstm_ptb), float32 and threads. With `_bfloat16` behind a contender's name its matrices
+multiply rounded: ours by config.train.matmul_precision=BF16_BF16_F32, PyTorch's by
+autocast. A ratio is the median over the rounds of the two speeds in one round: read
+ratios, not times. "of CPU" is the ratio of processor time, which other programs disturb
+less.
 """
 
 import sys
@@ -63,8 +66,9 @@ def main(argv: list[str]) -> None:
         asked = options.contenders.split(",") if options.contenders else []
         contenders = {}
         for name in names:
-            legal = work.WORK[name].contenders
-            contenders[name] = _chosen("contender", asked, legal) or list(legal)
+            usual = work.WORK[name].contenders
+            legal = (*usual, *(each + work.ROUNDED for each in usual))
+            contenders[name] = _chosen("contender", asked, legal) or list(usual)
         if options.rounds < 1:
             raise ValueError(
                 f"--rounds must be at least 1, got {options.rounds}; use 5"
@@ -84,6 +88,18 @@ def _chosen(what: str, names: list[str], legal) -> list[str]:
         if name not in legal:
             raise ValueError(lookup.unknown(what, name, legal))
     return names
+
+
+def _round_products(contender: str) -> None:
+    """Has this process multiply matrices of numbers rounded to bfloat16."""
+    if contender in work.OURS:
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "BF16_BF16_F32")
+    else:
+        import torch
+
+        torch.autocast("cpu", torch.bfloat16).__enter__()  # as long as the process
 
 
 def measure(name: str, contenders: list[str], rounds: int) -> dict:
@@ -146,6 +162,9 @@ def _ask(worker: subprocess.Popen, steps: int) -> tuple[float, float]:
 
 
 def _serve(name: str, contender: str) -> None:
+    if contender.endswith(work.ROUNDED):
+        contender = contender.removesuffix(work.ROUNDED)
+        _round_products(contender)
     run = _prepare(name, contender)
     for line in sys.stdin:
         began = time.process_time()
@@ -191,7 +210,7 @@ def _prepare(name: str, contender: str):
         from scripts.peers import language
 
         return language.prepare(item, contender)
-    if contender not in ("loop", "step", "native"):
+    if contender not in work.OURS:
         from scripts.peers import pytorch
 
         return pytorch.prepare(name, item, contender)
@@ -213,7 +232,7 @@ def _show(name: str, results: dict) -> None:
         f"examples per second (median), {first} over it"
     )
     for each, values in results.items():
-        line = f"  {each:13s} {statistics.median(values['speed']):10,.4g}"
+        line = f"  {each:17s} {statistics.median(values['speed']):10,.4g}"
         if each != first:
             ratios = _ratios(results[first]["speed"], values["speed"])
             line += f"   {statistics.median(ratios):5.2f}x"

@@ -1,5 +1,6 @@
 """Builds what a config describes: data, model, optimizer, task."""
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,6 +87,13 @@ class Experiment:
             order = pipeline.Order(count, size, config.seed)
         crop = augment.host_crop(config.augment, examples.spec, config.seed)
         return pipeline.TrainBatches(examples, order, rows, self.augments, crop)
+
+    def precision(self) -> contextlib.AbstractContextManager:
+        """Sets the precision of the products that are traced within, as asked."""
+        asked = self.config.train.matmul_precision
+        if asked == "default":
+            return contextlib.nullcontext()
+        return jax.default_matmul_precision(asked)
 
     def init(self, seed) -> Any:
         """Draws the initial TrainState; pure."""

@@ -71,9 +71,7 @@ class Programs:
             out_shardings=(self._replicated, self._batch),
         )
         self._predict = jax.jit(
-            lambda state, batch: experiment.task.predict(
-                state, experiment.preprocess(batch)
-            ),
+            functools.partial(predict, experiment),
             in_shardings=(self.state_sharding, self._batch),
             out_shardings=self._replicated,
         )
@@ -266,7 +264,8 @@ def update(experiment: Experiment, state, batch):
     """Makes one update with a stored batch; pure. Returns (state, metrics)."""
     rate = jnp.asarray(experiment.schedule(state.step), jnp.float32)
     batch = experiment.preprocess_train(batch, state.seed)
-    state, metrics = experiment.task.train_step(state, batch)
+    with experiment.precision():
+        state, metrics = experiment.task.train_step(state, batch)
     return state, metrics | {"learning_rate": (rate, jnp.ones(()))}
 
 
@@ -277,9 +276,17 @@ def measure(experiment: Experiment, state, batch, carry=None):
       (metrics, what the next batch starts from: None where batches stand alone)
     """
     batch = experiment.preprocess(batch)
-    if carry is None:
-        return experiment.task.eval_step(state, batch), None
-    return experiment.task.eval_step(state, batch, carry)
+    with experiment.precision():
+        if carry is None:
+            return experiment.task.eval_step(state, batch), None
+        return experiment.task.eval_step(state, batch, carry)
+
+
+def predict(experiment: Experiment, state, batch):
+    """Predicts a stored batch; pure. Returns name -> (b, ...)."""
+    batch = experiment.preprocess(batch)
+    with experiment.precision():
+        return experiment.task.predict(state, batch)
 
 
 def compile_init(init: Callable, sharding=None) -> Callable:

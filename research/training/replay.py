@@ -36,9 +36,14 @@ def replay(folder: pathlib.Path, config, step: int) -> list[str]:
     programs = Programs(built)
     state = _state_before(programs, folder, step)
     batches = built.training_batches(examples)
-    update = jax.jit(
-        lambda s, b: built.task.train_step(s, built.preprocess_train(b, s.seed))
-    )
+
+    @jax.jit
+    def update(state, batch):
+        with built.precision():
+            return built.task.train_step(
+                state, built.preprocess_train(batch, state.seed)
+            )
+
     found = [f"replaying from step {int(state.step)}"]
     while int(state.step) < step - 1:
         state, _ = update(state, batches[int(state.step)])

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from research.training import checkpoint, experiment, workdir
+from research.training import checkpoint, experiment, settings, workdir
 from research.training.programs import Programs
 
 
@@ -33,12 +33,14 @@ class Run:
 
 
 def read_config(folder: pathlib.Path) -> ConfigDict:
-    """Reads the config that a run was started with.
+    """Reads the config that a run was started with, its later keys as they were.
 
     Raises:
       ValueError: the folder is no run directory.
     """
-    return ConfigDict(_tuples(workdir.read_json(folder / "config.json")))
+    config = ConfigDict(_tuples(workdir.read_json(folder / "config.json")))
+    settings.complete(config)
+    return config
 
 
 def open_run(folder: pathlib.Path, config: ConfigDict, which: str = "best") -> Run:

@@ -28,6 +28,9 @@ MACHINE_KEYS = (
     "claim",
 )
 
+# What runs did that were started before there was such a key.
+ADDED_KEYS = {"train.matmul_precision": "default"}
+
 _LEGAL = {
     "model.dtype": ("float32", "bfloat16"),
     "model.kernels": ("auto", "native", "flash"),
@@ -39,6 +42,7 @@ _LEGAL = {
     "optimizer.name": optimizers.NAMES,
     "optimizer.decay_mask": tuple(optimizers.DECAY_MASKS),
     "schedule.name": schedules.NAMES,
+    "train.matmul_precision": ("default", "highest", "BF16_BF16_F32"),
     "train.remat": tuple(remat.POLICIES),
     "train.on_nan": ("stop", "continue"),
     "checkpoint.mode": ("max", "min"),
@@ -235,9 +239,25 @@ def plan(config, train_examples: int) -> Plan:
 
 
 def digest(config: dict) -> str:
-    """Hashes what a config computes: all of it but MACHINE_KEYS (SHA-256)."""
-    what = "\n".join(differences({}, json.loads(json.dumps(config))))
+    """Hashes what a config computes: all of it but MACHINE_KEYS (SHA-256).
+
+    Of ADDED_KEYS only what differs from before, so that older runs can be resumed.
+    """
+    usual = [f"{key}: (absent) -> {value}" for key, value in ADDED_KEYS.items()]
+    lines = differences({}, json.loads(json.dumps(config)))
+    what = "\n".join(line for line in lines if line not in usual)
     return hashlib.sha256(what.encode()).hexdigest()
+
+
+def complete(config) -> None:
+    """Adds, in place, the ADDED_KEYS that the config of an older run lacks."""
+    for key, value in ADDED_KEYS.items():
+        *groups, name = key.split(".")
+        group = config
+        for part in groups:
+            group = group[part]
+        if name not in group:
+            group[name] = value
 
 
 def differences(old: dict, new: dict, ignore=MACHINE_KEYS, prefix="") -> list[str]:

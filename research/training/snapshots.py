@@ -15,7 +15,9 @@ _FOLDER = "samples/progress"
 def make(experiment, state, batch) -> dict[str, jax.Array]:
     """Makes the task's pictures, (n, h, w, c) uint8, of a stored batch; pure."""
     data = experiment.config.data
-    made = experiment.task.snapshot(state, experiment.preprocess(batch))
+    batch = experiment.preprocess(batch)
+    with experiment.precision():
+        made = experiment.task.snapshot(state, batch)
     return {k: preprocess.to_pixels(v, data.mean, data.std) for k, v in made.items()}
 
 

@@ -16,7 +16,7 @@ def batch(item: work.Work) -> np.ndarray:
 
 def prepare(item: work.Work, contender: str):
     """Prepares a contender and returns run(steps) -> seconds."""
-    if contender in ("step", "native"):
+    if contender in work.OURS:
         read = _ours(item, "native" if contender == "native" else "auto")
     else:
         read = _transformers(item, compiled=contender == "compiled")

@@ -24,7 +24,7 @@ def batch(item: work.Work) -> np.ndarray:
 
 def prepare(item: work.Work, contender: str):
     """Prepares a contender and returns run(steps) -> seconds."""
-    ours = contender in ("step", "native")
+    ours = contender in work.OURS
     kernels = "native" if contender == "native" else "auto"
     if not item.train:
         return _write(item, kernels) if ours else _write_by_transformers(item)

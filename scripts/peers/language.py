@@ -24,7 +24,7 @@ def batch(item: work.Work) -> dict[str, np.ndarray]:
 
 def prepare(item: work.Work, contender: str):
     """Prepares a contender and returns run(steps) -> seconds."""
-    if contender in ("step", "native"):
+    if contender in work.OURS:
         return _ours(item, "native" if contender == "native" else "auto")
     return _pytorch(item, compiled=contender == "compiled")
 

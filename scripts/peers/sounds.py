@@ -18,7 +18,7 @@ def prepare(item: work.Work, contender: str):
     """Prepares a contender and returns run(steps) -> seconds."""
     if not item.train:
         return (_librosa if contender == "librosa" else _features)(item)
-    if contender in ("step", "native"):
+    if contender in work.OURS:
         return _step(item, "native" if contender == "native" else "auto")
     return _pytorch(item, contender == "compiled")
 

@@ -61,6 +61,8 @@ class Work:
         return ("step", "native", *PLAIN)
 
 
+OURS = ("loop", "step", "native")
+ROUNDED = "_bfloat16"  # behind the name of a contender whose products are rounded
 PLAIN = ("eager", "compiled")
 
 _MNIST = dict(image=(28, 28, 1), classes=10, loop=True)

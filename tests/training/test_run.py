@@ -1,12 +1,14 @@
 """Which checkpoints of a run are opened, and their mean."""
 
+import json
 import types
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.training import run
+from configs import base
+from research.training import run, settings
 from research.training.state import TrainState
 
 
@@ -40,6 +42,22 @@ def test_the_parameters_are_averaged_and_the_rest_is_the_last_state_s():
     running = run._mean((_state(v, v + 1) for v in (1.0, 3.0)), 2)
     np.testing.assert_allclose(running.eval_params()["w"], 3.0, rtol=1e-6)
     np.testing.assert_allclose(running.params["w"], 3.0)
+
+
+def test_a_run_from_before_a_key_was_added_is_opened_and_resumed(tmp_path):
+    """Its digest, by which a resumed run is recognised, is that of then."""
+    config = base.get_config()
+    now = settings.digest(config.to_dict())
+    older = json.loads(json.dumps(config.to_dict()))
+    for key in settings.ADDED_KEYS:
+        group, name = key.split(".")
+        del older[group][name]
+    assert settings.digest(older) == now
+    (tmp_path / "config.json").write_text(json.dumps(older))
+    read = run.read_config(tmp_path)
+    assert read.to_dict() == config.to_dict()
+    read.train.matmul_precision = "highest"
+    assert settings.digest(read.to_dict()) != now
 
 
 @pytest.mark.parametrize(

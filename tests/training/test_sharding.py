@@ -156,6 +156,15 @@ def test_bfloat16_computes_near_float32_and_keeps_float32_parameters(single):
         np.testing.assert_allclose(loss, expected, rtol=0.02)
 
 
+def test_rounded_products_compute_near_float32_on_a_mesh(single):
+    config = _config("data x fsdp", train__matmul_precision="BF16_BF16_F32")
+    _, _, metrics = _train(config)
+    for got, wanted in zip(metrics, single[1], strict=True):
+        loss, expected = got["loss"][0], wanted["loss"][0]
+        assert loss != expected  # it is another computation
+        np.testing.assert_allclose(loss, expected, rtol=0.02)
+
+
 @pytest.mark.parametrize("mesh", ["data x fsdp", "data x tensor"])
 def test_evaluation_and_predictions_equal_one_device(mesh, single):
     built, state, _ = _train(_config(mesh))

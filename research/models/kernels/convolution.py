@@ -26,7 +26,7 @@ import numpy as np
 from einops import rearrange
 from jax import lax
 
-from research.models.kernels import choice, directions
+from research.models.kernels import choice, directions, rounded
 
 # Up to these numbers of channels `_tiled` was faster; with twice as many mostly slower.
 _FEW_INPUTS, _FEW_OUTPUTS = 8, 16
@@ -124,6 +124,8 @@ def _patches(x, w, strides, out, **options):
 def _product(x, w, **options):
     """Products of rows of pixels and a kernel; holds the cotangent."""
     w = w.reshape(-1, w.shape[-1])
+    if rounded.wanted(x, w, options.get("precision")):
+        return rounded.product(x, w)
     y = lax.dot_general(x, w, (((1,), (0,)), ((), ())), **options)
     return lax.optimization_barrier(y)
 

@@ -12,7 +12,7 @@ from functools import partial
 import jax
 from jax import custom_derivatives, lax
 
-from research.models.kernels import choice
+from research.models.kernels import choice, rounded
 
 # Rows of x and numbers in w for which (w^T x^T)^T is quicker: w is read in place, not
 # packed first, as when a few texts are written token by token.
@@ -27,13 +27,19 @@ def dot_general(kernels: str) -> Callable:
 def _dot_general(lhs, rhs, dimension_numbers, **options):
     native = partial(lax.dot_general, dimension_numbers=dimension_numbers, **options)
     contracted, batched = dimension_numbers
-    plain = tuple(map(tuple, contracted)) == ((lhs.ndim - 1,), (0,)) and rhs.ndim == 2
+    (axes, other), last = map(tuple, contracted), lhs.ndim - 1
+    plain = axes == (last,) and rhs.ndim == 2 and not any(map(len, batched))
 
     def on_cpu(lhs, rhs):
-        if plain and not any(map(len, batched)):
-            rows = lhs.reshape(-1, lhs.shape[-1])
+        if not plain:
+            return lax.optimization_barrier(native(lhs, rhs))
+        rows = lhs.reshape(-1, lhs.shape[-1])
+        outputs = (*lhs.shape[:-1], rhs.shape[1 - other[0]])
+        if rounded.wanted(rows, rhs, options.get("precision")):
+            return rounded.product(rows, rhs, other == (1,)).reshape(outputs)
+        if other == (0,):
             y = _product(rows, rhs, True, tuple(sorted(options.items())))
-            return lax.optimization_barrier(y.reshape(*lhs.shape[:-1], rhs.shape[-1]))
+            return lax.optimization_barrier(y.reshape(outputs))
         return lax.optimization_barrier(native(lhs, rhs))
 
     return lax.platform_dependent(lhs, rhs, cpu=on_cpu, default=native)
