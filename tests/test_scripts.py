@@ -115,7 +115,7 @@ def forked():
 # Of a task the config that compiles quickest. The others are slow, and so are all of
 # the tasks that are not here, whose programs take long to compile.
 _BRIEF = (
-    *("lenet_digits", "lstm_shakespeare", "gan_mnist", "dlinear_etth1"),
+    *("lenet_digits", "lstm_shakespeare", "dlinear_etth1"),
     *("lstm_adding", "anomaly_series"),
 )
 

@@ -201,7 +201,7 @@ def test_jit_equals_eager(name):
     _assert_close(jax.jit(forward)(variables, inputs), forward(variables, inputs), 1e-5)
 
 
-@pytest.mark.parametrize("name", _trained(_LONG))
+@pytest.mark.parametrize("name", _trained(_TWICE))
 def test_randomness_comes_from_the_key_and_train_takes_effect(name):
     model, variables, inputs = _debug(name), _variables(name), CASES[name].inputs(BATCH)
     # Away from zero, where a head may start and hide what happens before it.

@@ -11,12 +11,13 @@ from research.training import run
 from scripts import predict, sample_quality, train
 
 TINY = (
-    "--config=ddpm_mnist:quick",
+    "--config=dit_cifar10:quick",  # compiles sooner than a U-Net
+    "--config.data.mean=(0.5,)",
+    "--config.data.std=(0.5,)",
     "--config.data.count=64",
     "--config.data.image_shape=(8,8,1)",
     "--config.data.batch_size=16",
     "--config.data.eval_batch_size=16",
-    "--config.model.multipliers=(1,)",
     "--config.task.steps=4",
     "--config.task.prediction=v",  # an untrained x0 is not cut to -1 and 1
     "--config.train.steps=4",
