@@ -16,7 +16,7 @@ import numpy as np
 from jax import export
 from safetensors import numpy as safetensors
 
-from research.training import exported, programs
+from research.training import exported
 from research.training import state as states
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
@@ -48,7 +48,7 @@ def write(opened, folder: pathlib.Path, platforms: tuple[str, ...]) -> dict:
 
     def predict(leaves, inputs):
         restored = jax.tree.unflatten(tree, leaves)
-        return programs.predict(experiment, restored, inputs)
+        return experiment.task.predict(restored, experiment.preprocess(inputs))
 
     inputs = {
         name: feature

@@ -47,6 +47,20 @@ def test_a_product_and_its_gradients_are_of_rounded_numbers(axes):
     _close(dw, expected.T if table else expected)
 
 
+@pytest.mark.parametrize("learning", [0, 1])
+def test_a_gradient_that_nobody_reads_is_not_computed(learning):
+    axes = (((1,), (0,)), ((), ()))
+
+    def loss(x, w):
+        return jnp.sum(jnp.sin(kernels.dot_general("auto")(x, w, axes)))
+
+    with jax.default_matmul_precision(rounded.PRECISION):
+        step = jax.jit(jax.grad(loss, learning))
+        text = step.lower(_normal(64, 20), _normal(20, 96)).compile().as_text()
+    dots = [line for line in text.splitlines() if " dot(" in line]
+    assert len(dots) == 2, "the value, for the sine's slope, and one gradient"
+
+
 def test_a_pointwise_convolution_is_such_a_product():
     x, w = _normal(2, 5, 4, 20), _normal(1, 1, 20, 9)
     numbers = ("NHWC", "HWIO", "NHWC")

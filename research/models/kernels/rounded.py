@@ -61,7 +61,8 @@ def _backward(transposed, saved, dy):
     (x, w), dy = saved, _round(dy)
     dx = _dot(dy, w, int(not transposed))
     first, second = (dy, x) if transposed else (x, dy)
-    return lax.optimization_barrier((dx, _dot(choice.hold(first.T), second, 0)))
+    dw = _dot(choice.hold(first.T), second, 0)
+    return lax.optimization_barrier((dx, dw))
 
 
 product.defvjp(_forward, _backward)
