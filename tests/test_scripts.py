@@ -390,6 +390,7 @@ def test_a_folder_that_is_no_run_is_one_sentence(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_lenet_on_real_mnist_starts(research_data, tmp_path):
     done = start(
         "train",

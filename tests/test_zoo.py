@@ -22,13 +22,10 @@ BATCH = 4
 # Whose training, or whose two forms, take long to compile: their files have tests of
 # their own, and so have the kernels.
 _LONG = (
-    *("airbench", "bert", "itransformer", "patchtst", "resnet", "seq2seq"),
-    *("transformer", "vgg", "vit", "vqvae"),
+    *("airbench", "alexnet", "bert", "dcgan", "itransformer", "m5", "patchtst"),
+    *("resnet", "seq2seq", "transformer", "vgg", "vit", "vqvae"),
 )
-_TWICE = (
-    *(*_LONG, "alexnet", "audio_cnn", "dcgan", "gpt"),
-    *("lstm_forecaster", "m5", "vae"),
-)
+_TWICE = (*(*_LONG, "audio_cnn", "gpt", "lstm_forecaster", "vae"),)
 
 
 def _trained(also: tuple[str, ...] = ()) -> list:

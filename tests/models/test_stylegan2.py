@@ -99,7 +99,8 @@ def test_equalised_weights_are_scaled_as_they_are_used():
 def drawn():
     model = stylegan2.build("debug", rate=0.01)
     z, x = jnp.asarray(_normal(6, 8)), jnp.zeros((6, 16, 16, 3))
-    return model, model.init(jax.random.key(0), z, x, train=False), z
+    init = jax.jit(lambda z, x: model.init(jax.random.key(0), z, x, train=False))
+    return model, init(z, x), z
 
 
 def _apply(drawn, method, *args, rngs=None, **fields):

@@ -59,6 +59,7 @@ def test_images_follow_their_seed_and_their_number(trained, tmp_path, capsys):
         assert picture.width > 9 * 56
 
 
+@pytest.mark.slow
 def test_a_classifier_that_was_trained_on_more_devices_is_opened(trained, tmp_path):
     folder = shutil.copytree(trained / "classifier", tmp_path / "classifier")
     config = json.loads((folder / "config.json").read_text())

@@ -55,6 +55,7 @@ def postgres():
         subprocess.run([*as_user, "rm", "-rf", home], check=True, cwd="/")
 
 
+@pytest.mark.slow
 def test_commands_with_folders_of_their_own_share_postgresql(postgres, tmp_path):
     def start(name, seconds):
         return subprocess.Popen(

@@ -43,6 +43,7 @@ def alone(new_sweep, tmp_path_factory):
     return book
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "form", ["interleave", pytest.param("vmap", marks=pytest.mark.slow)]
 )

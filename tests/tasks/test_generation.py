@@ -41,7 +41,9 @@ def _anew(model, variables, prompt, count):
     return tokens[len(prompt) :]
 
 
-@pytest.mark.parametrize("count", [1, 12, 40], ids=["one", "within", "past"])
+@pytest.mark.parametrize(
+    "count", [pytest.param(1, marks=pytest.mark.slow), 12, 40]
+)  # at once, within the context, past it
 def test_greedy_equals_computing_everything_anew(net, count):
     model, variables = net
     write = jax.jit(partial(generation.generate, model, max_tokens=count))

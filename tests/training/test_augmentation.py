@@ -59,7 +59,7 @@ class _Stopped(Exception):
     pass
 
 
-@pytest.mark.parametrize("at", [3, 7])
+@pytest.mark.parametrize("at", [3, pytest.param(7, marks=pytest.mark.slow)])
 def test_a_run_that_augments_resumes_bit_for_bit(at, unbroken, tmp_path, monkeypatch):
     train, made = loop.Programs.train, 0
 

@@ -129,7 +129,7 @@ def test_accumulation_on_a_mesh_equals_the_whole_batch(accumulate):
     _assert_equal_runs(parts[1], parts[2], whole[1:])
 
 
-@pytest.mark.parametrize("per_call", [2, 4])
+@pytest.mark.parametrize("per_call", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_steps_in_one_call_equal_single_calls(per_call, single):
     config = _config("data x fsdp", train__steps_per_call=per_call)
     _, state, metrics = _train(config)
