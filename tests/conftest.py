@@ -1,5 +1,6 @@
 """Settings of every test: 8 simulated devices, strict shapes, quick compilation."""
 
+import gc
 import os
 import pathlib
 
@@ -21,6 +22,8 @@ import pytest  # noqa: E402
 
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Tracing makes many small objects; looking for cycles so often takes a tenth of the time.
+gc.set_threshold(200_000, 50, 100)
 
 
 @pytest.fixture
