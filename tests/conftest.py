@@ -22,7 +22,7 @@ import pytest  # noqa: E402
 
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Tracing makes many small objects; looking for cycles so often takes a tenth of the time.
+# Tracing makes many objects; to look for cycles so often takes a tenth of the time.
 gc.set_threshold(200_000, 50, 100)
 
 
