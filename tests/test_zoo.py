@@ -25,7 +25,7 @@ _LONG = (
     *("airbench", "alexnet", "bert", "dcgan", "itransformer", "m5", "patchtst"),
     *("resnet", "seq2seq", "transformer", "vgg", "vit", "vqvae"),
 )
-_TWICE = (*(*_LONG, "audio_cnn", "gpt", "lstm_forecaster", "vae"),)
+_TWICE = (*_LONG, "audio_cnn", "gpt", "lstm_forecaster", "vae")
 
 
 def _trained(also: tuple[str, ...] = ()) -> list:

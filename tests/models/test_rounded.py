@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
+from jax import export
 
 from research.models import kernels, layers
 from research.models.kernels import rounded
@@ -115,11 +116,11 @@ def test_second_derivatives_and_batches_follow():
 
 
 def test_exported_programs_leave_the_batch_open():
-    x = jax.export.symbolic_shape("batch, 20")
+    x = export.symbolic_shape("batch, 20")
     shapes = [jax.ShapeDtypeStruct(s, jnp.float32) for s in (x, (20, 9))]
     axes = (((1,), (0,)), ((), ()))
     multiply = jax.jit(lambda x, w: kernels.dot_general("auto")(x, w, axes))
     with jax.default_matmul_precision(rounded.PRECISION):
-        program = jax.export.export(multiply)(*shapes)
+        program = export.export(multiply)(*shapes)
     x, w = _normal(21, 20), _normal(20, 9)
     np.testing.assert_allclose(program.call(x, w), x @ w, rtol=1e-5, atol=1e-5)

@@ -44,9 +44,7 @@ def alone(new_sweep, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "form", ["interleave", pytest.param("vmap", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("form", ["interleave", "vmap"])
 def test_it_reaches_what_a_process_per_trial_reaches(alone, tmp_path, form):
     together = ledger.Ledger(alone.sweep, tmp_path)
     assert population.run(together, members_at_once=8, form=form)
