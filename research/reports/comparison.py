@@ -61,6 +61,7 @@ def read(folders: Sequence[pathlib.Path]) -> list[Run]:
 
 def _read(folder: pathlib.Path, letter: str) -> Run:
     config = workdir.read_json(folder / "config.json")
+    settings.complete(config)
     start = workdir.read_json(folder / "environment.json")[-1]
     rows = tracking.read(folder / "metrics.jsonl")
     return Run(letter, folder, config, start, rows, _metrics(folder, config, rows))

@@ -61,7 +61,9 @@ def claim(folder: pathlib.Path, config: dict) -> None:
         )
     if file.exists() and trained:  # a start that failed before its first step is none
         new = json.loads(json.dumps(config))  # JSON has no tuples
-        lines = settings.differences(read_json(file), new)
+        old = read_json(file)
+        settings.complete(old)
+        lines = settings.differences(old, new)
         if lines:
             raise ValueError(
                 f"the run directory {folder} holds a run of another config "

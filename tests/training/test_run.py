@@ -1,15 +1,16 @@
 """Which checkpoints of a run are opened, and their mean."""
 
 import json
+import shutil
 import types
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import base
-from research.training import run, settings
+from research.training import loop, run, settings
 from research.training.state import TrainState
+from scripts import app
 
 
 def _saved(*steps):
@@ -45,19 +46,27 @@ def test_the_parameters_are_averaged_and_the_rest_is_the_last_state_s():
 
 
 def test_a_run_from_before_a_key_was_added_is_opened_and_resumed(tmp_path):
-    """Its digest, by which a resumed run is recognised, is that of then."""
-    config = base.get_config()
-    now = settings.digest(config.to_dict())
-    older = json.loads(json.dumps(config.to_dict()))
+    argv = ["--config=mlp_mnist:quick", "--config.train.log_every=2"]
+    argv += ["--config.train.steps=4", "--config.checkpoint.every=2"]
+    argv += ["--config.data.eval_batch_size=64"]
+    config = app.load_config(argv)
+    loop.train(config, tmp_path, ["train"])
+    file = tmp_path / "config.json"
+    older = json.loads(file.read_text())
     for key in settings.ADDED_KEYS:
         group, name = key.split(".")
         del older[group][name]
-    assert settings.digest(older) == now
-    (tmp_path / "config.json").write_text(json.dumps(older))
-    read = run.read_config(tmp_path)
-    assert read.to_dict() == config.to_dict()
-    read.train.matmul_precision = "highest"
-    assert settings.digest(read.to_dict()) != now
+    assert settings.digest(older) == settings.digest(config.to_dict())
+    file.write_text(json.dumps(older))
+    shutil.rmtree(tmp_path / "checkpoints" / "4")  # as if it had been killed
+    assert run.read_config(tmp_path).to_dict() == config.to_dict()
+    assert loop.train(config, tmp_path, ["train"])["step"] == 4
+    starts = json.loads((tmp_path / "environment.json").read_text())
+    assert [start["from_step"] for start in starts] == [0, 2]
+    file.write_text(json.dumps(older))
+    changed = app.load_config([*argv, "--config.train.matmul_precision=highest"])
+    with pytest.raises(ValueError, match="matmul_precision: default -> highest"):
+        loop.train(changed, tmp_path, ["train"])
 
 
 @pytest.mark.parametrize(
